@@ -1,0 +1,215 @@
+"""Review: a generator drafts, critics judge, and the draft is revised until it is accepted.
+
+START -> begin -> generator -> ({critic, ...} | finish) -> decide -> (generator | finish) -> finish -> END
+
+Use it when: what is wrong with a draft is easier to say than to avoid.
+Costs: r * (1 + c) model calls for r rounds and c critics. Ends: at most `Context.max_rounds` rounds, sooner when a round
+changes nothing.
+Source: Self-Refine (Madaan et al., 2303.17651), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from langgraph.graph import END, START
+from langgraph.runtime import Runtime
+from typing_extensions import TypedDict
+
+from nodes.agent import Brief, agent_node
+from nodes.roles import critic, writer
+from nodes.spec import AnyAgent, check_agents, name_of
+from nodes.turn import begin_node, conclude, recent_conversation
+from state.context import context_of
+from state.envelope import Envelope
+from state.errors import ConfigurationError
+from state.graph import PatternBuilder
+from state.outcome import Outcome, describe_failure
+from state.task import TaskState
+
+Accept = Literal["all", "any"] | float
+
+
+class Draft(TypedDict):
+    """The best draft so far and what the critics held of it."""
+
+    text: str
+    structured: dict[str, Any] | None
+    score: float
+
+
+class ReviewState(TaskState, total=False):
+    """Adds the rounds."""
+
+    round: int
+    """Drafts made so far."""
+    draft: Draft | None
+    """The latest; its score is 0 until the critics have spoken."""
+    best: Draft | None
+    issues: list[str]
+    """What the critics want changed."""
+    accepted: bool
+    settled: bool
+    """Whether the latest draft is the same as the one before."""
+
+
+def take_draft(outcome: Outcome, state: ReviewState) -> dict[str, Any]:
+    """Keep a draft that succeeded; one that failed leaves the one before in place."""
+    if outcome["status"] != "ok":
+        return {}
+    text, before = outcome["output"], state.get("draft")
+    same = before is not None and before["text"].split() == text.split()
+    draft = Draft(text=text, structured=outcome["structured"], score=0.0)
+    return {"draft": draft, "round": state.get("round", 0) + 1, "settled": same}
+
+
+def latest(state: ReviewState) -> Draft:
+    """Return the latest draft. Nodes behind the generator run only when there is one."""
+    draft = state["draft"]
+    assert draft is not None
+    return draft
+
+
+def brief_generator(recipient: str) -> Brief:
+    """Return the generator's brief: the task, and from the second round its draft and the feedback on it."""
+
+    def brief(state: ReviewState, runtime: Runtime[Any]) -> Envelope:  # noqa: ARG001  # briefs share one signature
+        if not state.get("round"):
+            return Envelope(sender="user", recipient=recipient, task=state["goal"])
+        context = {"Draft": latest(state)["text"], "Feedback": "\n".join(f"- {line}" for line in state["issues"])}
+        return Envelope(sender="decide", recipient=recipient, task=state["goal"], context=context)
+
+    return brief
+
+
+def brief_critic(recipient: str) -> Brief:
+    """Return a critic's brief: the task and the draft, nothing of the other critics."""
+
+    def brief(state: ReviewState, runtime: Runtime[Any]) -> Envelope:  # noqa: ARG001  # briefs share one signature
+        context = {"Draft": latest(state)["text"]}
+        return Envelope(sender="generator", recipient=recipient, task=state["goal"], context=context)
+
+    return brief
+
+
+def reviews_of_round(state: ReviewState, critics: Sequence[str]) -> list[Outcome]:
+    """Return the critics' outcomes on the latest draft, those that failed too."""
+    latest = {outcome["agent"]: outcome for outcome in state["outcomes"] if outcome["agent"] in critics}
+    return list(latest.values())
+
+
+def judge_draft(reviews: Sequence[Outcome], accept: Accept) -> tuple[bool, float, list[str]]:
+    """Return whether the draft is accepted, its mean score, and the issues. A critic that failed does not count."""
+    good = [outcome for outcome in reviews if outcome["status"] == "ok"]
+    verdicts = [read_review(outcome) for outcome in good]
+    if not verdicts:
+        return False, 0.0, []
+    score = sum(value for _, value, _ in verdicts) / len(verdicts)
+    votes = [accepted for accepted, _, _ in verdicts]
+    accepted = score >= accept if isinstance(accept, float) else all(votes) if accept == "all" else any(votes)
+    if accepted:
+        return True, score, []
+    issues = [issue for _, _, found in verdicts for issue in found]
+    return False, score, issues or [f"Not accepted, without an issue named (score {score:.2f})."]
+
+
+def read_review(outcome: Outcome) -> tuple[bool, float, list[str]]:
+    """Return verdict, score and issues of a critic that answered with a `Review`, or in words that begin with ACCEPT."""
+    structured = outcome["structured"]
+    if structured and "verdict" in structured:
+        accepted = structured["verdict"] == "accept"
+        return accepted, float(structured.get("score", accepted)), [str(issue) for issue in structured.get("issues", [])]
+    accepted = outcome["output"].strip().casefold().startswith(("accept", "approve", "ok", "lgtm"))
+    return accepted, float(accepted), [] if accepted else [outcome["output"]]
+
+
+def route_draft(critics: Sequence[str]) -> Callable[[ReviewState], list[str] | str]:
+    """Return the router behind the generator: to all critics, or to the end when it failed or changed nothing."""
+
+    def route(state: ReviewState) -> list[str] | str:
+        failed = state["outcomes"][-1]["status"] != "ok"
+        return "finish" if failed or state.get("settled") else list(critics)
+
+    return route
+
+
+def route_verdict(generator: str) -> Callable[[ReviewState, Runtime[Any]], str]:
+    """Return the router behind the verdict: back to the generator while rounds are left and something is to change."""
+
+    def route(state: ReviewState, runtime: Runtime[Any]) -> str:
+        if state["round"] >= context_of(runtime).max_rounds:
+            return "finish"
+        return "finish" if state["accepted"] or not state["issues"] else generator
+
+    return route
+
+
+async def finish(state: ReviewState, runtime: Runtime[Any]) -> dict[str, Any]:
+    """Give the accepted draft, or the best so far with the reason why none was accepted."""
+    last, best = state["outcomes"][-1], state.get("best") or state.get("draft")
+    if best is None:
+        status = "stopped" if last["status"] == "stopped" else "failed"
+        return conclude(state, last["output"], status=status, reason=describe_failure(last))
+    if state.get("accepted"):
+        accepted = latest(state)
+        return conclude(state, accepted["text"], status="completed", structured=accepted["structured"])
+    rounds, issues = state["round"], "; ".join(state.get("issues", []))
+    if last["status"] not in ("ok", "skipped"):
+        reason = describe_failure(last)
+    elif state.get("settled"):
+        reason = f"no_change: round {rounds} changed nothing; open: {issues}"
+    elif rounds >= context_of(runtime).max_rounds:
+        reason = f"max_rounds_reached: not accepted in {rounds} rounds; open: {issues}"
+    else:
+        reason = "not_reviewed: no critic gave a verdict that can be acted on"
+    return conclude(state, best["text"], status="stopped", reason=reason, structured=best["structured"])
+
+
+def build(
+    generator: AnyAgent | None = None, critics: Sequence[AnyAgent] | None = None, *, accept: Accept = "all"
+) -> PatternBuilder:
+    """Return the uncompiled graph.
+
+    Args:
+        generator: Drafts and revises; remembers the conversation.
+        critics: Answer with `Review {verdict, issues, score}`, or in words that begin with ACCEPT or name what is wrong.
+        accept: `all` or `any` of the critics, or the least mean score, above 0 and at most 1.
+
+    Raises:
+        ConfigurationError: An argument is wrong; it is named, with what it may be.
+    """
+    everyone = check_agents([generator or writer(), *(critics if critics is not None else (critic(),))], least=2)
+    scored = isinstance(accept, int | float) and not isinstance(accept, bool) and 0 < accept <= 1
+    if not scored and accept not in ("all", "any"):
+        raise ConfigurationError(f"accept: expected 'all', 'any' or a score above 0 and at most 1, got {accept!r}")
+    threshold: Accept = float(accept) if scored else accept
+    first, *others = everyone
+    writing, judging = name_of(first), [name_of(agent) for agent in others]
+
+    async def decide(state: ReviewState) -> dict[str, Any]:
+        """Put the critics' verdicts together and keep the best draft so far."""
+        accepted, score, issues = judge_draft(reviews_of_round(state, judging), threshold)
+        draft: Draft = {**latest(state), "score": score}
+        best = state.get("best")
+        better = draft if best is None or score >= best["score"] else best
+        return {"accepted": accepted, "issues": issues, "draft": draft, "best": better}
+
+    builder = PatternBuilder(ReviewState)
+    builder.add_node("begin", begin_node(round=0, draft=None, best=None, issues=[], accepted=False, settled=False))
+    draft = agent_node(first, brief_generator(writing), memory=recent_conversation, keep=take_draft)
+    builder.add_node(writing, draft)
+    for agent, name in zip(others, judging, strict=True):
+        builder.add_node(name, agent_node(agent, brief_critic(name)))
+    builder.add_node("decide", decide)
+    builder.add_node("finish", finish)
+    builder.add_edge(START, "begin")
+    builder.add_edge("begin", writing)
+    builder.add_conditional_edges(writing, route_draft(judging), [*judging, "finish"])
+    builder.add_edge(judging, "decide")
+    builder.add_conditional_edges("decide", route_verdict(writing), [writing, "finish"])
+    builder.add_edge("finish", END)
+    return builder
+
+
+graph = build().compile(name="review")

@@ -1,0 +1,1 @@
+"""Teams that do real work, made of the patterns."""

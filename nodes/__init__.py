@@ -1,0 +1,43 @@
+"""Actors: agents, people and models, and the one step through which all of them work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nodes.agent import agent_node as agent_node
+    from nodes.agent import run_agent as run_agent
+    from nodes.extractive import ExtractiveChatModel as ExtractiveChatModel
+    from nodes.models import forbid_network_models as forbid_network_models
+    from nodes.models import load_model as load_model
+    from nodes.policy import Fallback as Fallback
+    from nodes.policy import Policy as Policy
+    from nodes.scripted import ScriptedChatModel as ScriptedChatModel
+    from nodes.spec import Agent as Agent
+    from nodes.spec import HumanAgent as HumanAgent
+
+_HOME = {
+    "Agent": "spec",
+    "ExtractiveChatModel": "extractive",
+    "Fallback": "policy",
+    "HumanAgent": "spec",
+    "Policy": "policy",
+    "ScriptedChatModel": "scripted",
+    "agent_node": "agent",
+    "forbid_network_models": "models",
+    "load_model": "models",
+    "run_agent": "agent",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that describing an agent does not import what runs it."""
+    from importlib import import_module
+
+    if name not in _HOME:
+        raise AttributeError(f"module 'nodes' has no attribute {name!r}")
+    return getattr(import_module(f"nodes.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)

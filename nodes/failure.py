@@ -1,0 +1,93 @@
+"""What failing branches mean for the whole, declared as data: `fail_fast`, `continue`, `best_effort`, and a quorum."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
+
+from nodes.agent import Node
+from nodes.turn import settle
+from state.errors import ConfigurationError
+from state.outcome import Failure, Outcome, no_usage
+from state.run import run_of
+from state.task import RunStatus
+
+OnFailure = Literal["fail_fast", "continue", "best_effort"]
+
+
+def check_on_failure(on_failure: str, quorum: int | None, branches: int | None) -> None:
+    """Refuse an unknown policy, and a quorum that can never be reached.
+
+    Raises:
+        ConfigurationError: Names the argument and what it may be.
+    """
+    if on_failure not in ("fail_fast", "continue", "best_effort"):
+        raise ConfigurationError(f"on_failure: expected 'fail_fast', 'continue' or 'best_effort', got {on_failure!r}")
+    if quorum is not None and (quorum < 1 or (branches is not None and quorum > branches)):
+        raise ConfigurationError(f"quorum: expected 1 to {branches or 'the number of branches'}, got {quorum!r}")
+
+
+def decide(outcomes: Sequence[Outcome], on_failure: OnFailure, quorum: int | None) -> tuple[RunStatus, str]:
+    """Return the status and reason of branches that have all settled. What succeeded is kept under every policy.
+
+    `continue`: some failed is `partial`. `best_effort`: some failed is `completed`, with the reason. `fail_fast`: one
+    failed is `failed`. A quorum that is not reached is `failed` whatever the policy.
+    """
+    status, reason = settle(outcomes)
+    good = sum(1 for outcome in outcomes if outcome["status"] == "ok")
+    if quorum is not None and good < quorum:
+        return "failed", f"quorum not reached: {good} of {quorum} needed; {reason}"
+    if status != "partial":
+        return status, reason
+    if on_failure == "fail_fast":
+        return "failed", reason
+    if on_failure == "best_effort" or quorum is not None:
+        return "completed", reason
+    return status, reason
+
+
+def cancelled_by_siblings(node: Node, name: str) -> Node:
+    """Return the node for a `fail_fast` branch: it ends as `cancelled` once a sibling has failed, and tells them when it fails.
+
+    Siblings are the nodes wrapped like this that run in the same superstep.
+    """
+
+    async def racing(state: Any, runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:
+        run = run_of(config)
+        if run is None:
+            return await node(state, runtime, config)
+        info = runtime.execution_info
+        failed = run.signal(f"fail_fast {info.checkpoint_id if info else ''}")
+        work, alarm = asyncio.ensure_future(node(state, runtime, config)), asyncio.ensure_future(failed.wait())
+        try:
+            await asyncio.wait({work, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                return {"outcomes": [_cancelled(state.get("branch") or name, name)]}
+            update = work.result()
+            if any(outcome["status"] in ("failed", "timed_out", "stopped") for outcome in update["outcomes"]):
+                failed.set()
+            return update
+        finally:
+            alarm.cancel()
+            work.cancel()
+
+    return racing
+
+
+def _cancelled(step_id: str, name: str) -> Outcome:
+    error = Failure(type="Cancelled", message="a sibling failed and the policy is fail_fast", retryable=True)
+    return Outcome(
+        id=step_id,
+        agent=name,
+        status="cancelled",
+        output="",
+        structured=None,
+        error=error,
+        attempts=0,
+        seconds=0.0,
+        usage=no_usage(),
+    )

@@ -1,0 +1,151 @@
+"""Anything invokable as an agent: compiled graphs, runnables, chat models and functions."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import Runnable, RunnableLambda
+from langgraph.pregel.protocol import PregelProtocol
+from pydantic import BaseModel
+
+from nodes.layers.output import as_plain_json
+from nodes.layers.place import place
+from nodes.layers.retry import attempt
+from nodes.layers.timeout import time_limit
+from nodes.step import Step
+from state.envelope import Envelope
+from state.errors import EmptyOutput, WrongShape
+from state.outcome import Failure, Outcome, OutcomeStatus, total_usage
+from state.run import with_run
+
+_TEXT_NAMES = {"task", "text", "prompt", "question", "query", "message", "content", "item", "request", "goal"}
+_STATE_NAMES = {"state", "input", "inputs", "data", "payload", "values"}
+_STATUS: dict[str, OutcomeStatus] = {"completed": "ok", "partial": "ok", "failed": "failed", "stopped": "stopped"}
+
+
+async def invoke_as_agent(agent: Any, step: Step, memory: Sequence[AnyMessage]) -> Outcome:
+    """Run something invokable on the step's envelope and return what it gave as an outcome.
+
+    A graph is a team: it has the timeouts of its own agents and shares the run's budget and places. Anything else is one
+    call, held to the policy's timeout and retried where that may help.
+    """
+    if isinstance(agent, PregelProtocol):
+        return await _run_graph(agent, step, memory)
+
+    async def call() -> Any:
+        step.attempts += 1
+        step.call_attempts += 1
+        async with place(step), time_limit(step):
+            return await _call(agent, step, memory)
+
+    result = await attempt(call, step, most=step.policy.max_attempts)
+    return outcome_from(result, step)
+
+
+async def _run_graph(graph: Any, step: Step, memory: Sequence[AnyMessage]) -> Outcome:
+    text = step.envelope.render()
+    given: dict[str, Any] = {"messages": [*memory, HumanMessage(text)]}
+    if "task" in graph.get_input_jsonschema().get("properties", {}):
+        given["task"] = text
+    step.attempts += 1
+    config = with_run(step.config, step.run.within(step.id, step.account))
+    return outcome_from(await graph.ainvoke(given, config), step)
+
+
+async def _call(agent: Any, step: Step, memory: Sequence[AnyMessage]) -> Any:
+    if isinstance(agent, BaseChatModel):
+        return await agent.ainvoke([*memory, HumanMessage(step.envelope.render())], step.config)
+    if isinstance(agent, Runnable):
+        return await agent.ainvoke(_input_of_runnable(agent, step.envelope, memory), step.config)
+    given = _input_of_function(agent, step.envelope, memory)
+    if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(getattr(agent, "__call__", None)):  # noqa: B004
+        return await agent(given)
+    result = await asyncio.to_thread(agent, given)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _input_of_function(function: Callable[..., Any], envelope: Envelope, memory: Sequence[AnyMessage]) -> Any:
+    """Return what a function's one parameter asks for: the text, the `Envelope`, or a mapping with task and messages."""
+    try:
+        parameter = next(iter(inspect.signature(function).parameters.values()))
+    except (StopIteration, ValueError, TypeError):
+        return envelope.render()
+    kind = parameter.annotation if isinstance(parameter.annotation, str) else _type_name(parameter.annotation)
+    if kind == "Envelope" or parameter.name == "envelope":
+        return envelope
+    if kind == "str" or (not kind and parameter.name in _TEXT_NAMES):
+        return envelope.render()
+    if parameter.name in _STATE_NAMES or kind.lower().startswith(("dict", "mapping", "task", "any")):
+        return {"task": envelope.render(), "messages": [*memory, HumanMessage(envelope.render())]}
+    return envelope.render()
+
+
+def _type_name(annotation: Any) -> str:
+    return "" if annotation is inspect.Parameter.empty else getattr(annotation, "__name__", str(annotation))
+
+
+def _input_of_runnable(runnable: Runnable[Any, Any], envelope: Envelope, memory: Sequence[AnyMessage]) -> Any:
+    first = getattr(runnable, "first", runnable)
+    if isinstance(first, RunnableLambda):
+        return _input_of_function(getattr(first, "afunc", None) or first.func, envelope, memory)
+    if first is not runnable and isinstance(first, BaseChatModel):
+        return [*memory, HumanMessage(envelope.render())]
+    schema = runnable.get_input_jsonschema()
+    properties = schema.get("properties", {})
+    if not properties:
+        return envelope.render()
+    given = {"task": envelope.render(), "messages": [*memory, HumanMessage(envelope.render())]}
+    return given if set(properties) & set(given) else {name: envelope.render() for name in properties}
+
+
+def outcome_from(result: Any, step: Step) -> Outcome:
+    """Return what an invokable gave as an outcome: text, a message, a structured value, or a graph's final state.
+
+    Raises:
+        EmptyOutput: It gave nothing.
+        WrongShape: It gave something that is none of these.
+    """
+    if isinstance(result, BaseMessage):
+        return step.outcome("ok", output=_not_empty(result.text))
+    if isinstance(result, str):
+        return step.outcome("ok", output=_not_empty(result))
+    if isinstance(result, BaseModel):
+        return step.outcome("ok", output=result.model_dump_json(), structured=as_plain_json(result))
+    if isinstance(result, Mapping):
+        return _outcome_from_mapping(result, step)
+    if result is None:
+        raise EmptyOutput(f"{step.agent} gave nothing")
+    raise WrongShape(f"{step.agent}: expected text, a message, a mapping or a model, got {type(result).__name__}")
+
+
+def _outcome_from_mapping(result: Mapping[str, Any], step: Step) -> Outcome:
+    children: list[Outcome] = list(result.get("outcomes") or ())
+    if children:
+        step.spend(total_usage(children))
+    if "answer" in result:
+        status = _STATUS.get(str(result.get("status", "completed")), "ok")
+        structured = as_plain_json(result.get("structured"))
+        if status == "ok":
+            return step.outcome("ok", output=_not_empty(result["answer"]), structured=structured, children=children)
+        error = Failure(type=f"Team{status.title()}", message=str(result.get("reason", ""))[:500], retryable=False)
+        return step.outcome(status, output=str(result["answer"] or ""), error=error, children=children)
+    messages = result.get("messages")
+    if messages:
+        last = messages[-1]
+        structured = as_plain_json(result.get("structured_response"))
+        text = last.text if isinstance(last, BaseMessage) else str(last)
+        return step.outcome("ok", output=_not_empty(text or json.dumps(structured)), structured=structured)
+    structured = as_plain_json(dict(result))
+    return step.outcome("ok", output=json.dumps(structured, ensure_ascii=False), structured=structured)
+
+
+def _not_empty(text: Any) -> str:
+    if not str(text or "").strip():
+        raise EmptyOutput("expected an answer, got nothing")
+    return str(text)

@@ -1,0 +1,20 @@
+"""Authority: whether a tool may execute is decided where it executes, whoever asked for it."""
+
+from __future__ import annotations
+
+from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.messages import ToolMessage
+
+from nodes.layers.layer import ToolCall, ToolResult
+from nodes.step import current_step
+
+
+async def authority(request: ToolCallRequest, call: ToolCall) -> ToolResult:
+    """Execute the tool if the policy allows it: deny before allow. A refused call is a readable tool result."""
+    step, name = current_step(), request.tool_call["name"]
+    policy = step.policy
+    if name in policy.deny or (policy.allow is not None and name not in policy.allow):
+        step.emit("decided", decision="deny", tool=name)
+        text = f"Denied: {step.agent} may not use {name}."
+        return ToolMessage(text, tool_call_id=request.tool_call["id"], name=name, status="error")
+    return await call(request)

@@ -1,0 +1,68 @@
+"""Record: usage, cost, latency and errors of every call, one event each, innermost so that each attempt counts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages.utils import count_tokens_approximately
+
+from nodes.layers.layer import ModelCall, ToolCall, ToolResult
+from nodes.models import describe_model
+from nodes.prices import price
+from nodes.step import current_step
+from state.outcome import Usage
+
+
+async def record_model(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
+    """Count the attempt, what it used and how long it took, whether it succeeds or not."""
+    step = current_step()
+    step.attempts += 1
+    step.call_attempts += 1
+    model, started = describe_model(request.model), time.monotonic()
+    try:
+        response = await call(request)
+    except BaseException as error:
+        usage = Usage(model_calls=1, tool_calls=0, input_tokens=0, output_tokens=0, usd=0.0)
+        step.spend(usage)
+        seconds = round(time.monotonic() - started, 6)
+        step.emit("model_called", model=model, seconds=seconds, error=type(error).__name__, **usage)
+        raise
+    answer = next((m for m in response.result if isinstance(m, AIMessage)), AIMessage(""))
+    step.last_text = answer.text or step.last_text
+    usage = usage_of(model, request, answer)
+    step.spend(usage)
+    tools = [tool_call["name"] for tool_call in answer.tool_calls]
+    step.emit("model_called", model=model, seconds=round(time.monotonic() - started, 6), tools=tools, **usage)
+    return response
+
+
+async def record_tool(request: ToolCallRequest, call: ToolCall) -> ToolResult:
+    """Report the call, its arguments' names, its size and how long it took. Arguments' values may be private."""
+    step, started = current_step(), time.monotonic()
+    result = await call(request)
+    status = result.status if isinstance(result, ToolMessage) else "success"
+    size = len(result.text) if isinstance(result, ToolMessage) else 0
+    step.emit(
+        "tool_called",
+        tool=request.tool_call["name"],
+        arguments=sorted(request.tool_call["args"]),
+        status=status,
+        characters=size,
+        seconds=round(time.monotonic() - started, 6),
+    )
+    return result
+
+
+def usage_of(model: str, request: ModelRequest[Any], answer: AIMessage) -> Usage:
+    """Return what a call used: the provider's count where it gave one, else an estimate of four characters a token."""
+    counted = answer.usage_metadata
+    if counted is not None:
+        tokens_in, tokens_out = counted["input_tokens"], counted["output_tokens"]
+    else:
+        tokens_in, tokens_out = count_tokens_approximately(request.messages), count_tokens_approximately([answer])
+    usage = Usage(model_calls=1, tool_calls=0, input_tokens=tokens_in, output_tokens=tokens_out, usd=None)
+    usage["usd"] = price(model, usage)
+    return usage

@@ -1,0 +1,106 @@
+"""The one retry layer: classify, back off, try again, then turn to the fallback models."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from langchain.agents.middleware.types import ModelRequest, ModelResponse
+from langchain_core.exceptions import ModelError as ProviderError
+from langgraph.errors import GraphBubbleUp
+
+from nodes.layers.layer import ModelCall
+from nodes.models import load_model
+from nodes.step import Step, current_step
+from state.errors import OrchestraError, OutputError
+
+MAX_BACKOFF = 8.0
+"""Seconds; the longest wait of our own choosing."""
+MAX_RETRY_AFTER = 30.0
+"""Seconds; a provider that asks for more is turned away from at once."""
+
+ResultT = TypeVar("ResultT")
+
+
+async def retry(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
+    """Try the model, again where that may help, then each fallback model once.
+
+    Bound: `policy.max_attempts` calls in all, repairs by the output check included; one is kept back per fallback model.
+    """
+    step = current_step()
+    step.call_attempts = 0
+    models = [f.model for f in step.policy.fallbacks() if f.model is not None]
+    most = max(1, step.policy.max_attempts - len(models))
+    try:
+        return await attempt(lambda: call(request), step, most=most)
+    except GraphBubbleUp:
+        raise
+    except Exception as error:
+        failure = error
+        if isinstance(error, OrchestraError) and not isinstance(error, OutputError):
+            raise
+    for model in models:
+        if step.call_attempts >= step.policy.max_attempts:
+            break
+        step.emit("decided", decision="fallback", reason=type(failure).__name__)
+        try:
+            return await call(request.override(model=load_model(model)))
+        except GraphBubbleUp:
+            raise
+        except Exception as error:  # noqa: BLE001  # the last failure is raised below
+            failure = error
+    raise failure
+
+
+async def attempt(call: Callable[[], Awaitable[ResultT]], step: Step, *, most: int) -> ResultT:
+    """Call until it succeeds, fails for good, or `most` attempts of the step's logical call are used up."""
+    while True:
+        before = step.call_attempts
+        try:
+            return await call()
+        except Exception as error:
+            step.call_attempts = max(step.call_attempts, before + 1)
+            wait = seconds_to_wait(error, step.call_attempts, backoff=step.policy.backoff)
+            left = step.account.seconds_left()
+            if wait is None or step.call_attempts >= most or (left is not None and wait >= left):
+                raise
+        await asyncio.sleep(wait)
+
+
+def seconds_to_wait(error: Exception, attempts: int, *, backoff: float) -> float | None:
+    """Return how long to wait before another attempt, or None when another attempt cannot help."""
+    if not is_retryable(error):
+        return None
+    asked = retry_after(error)
+    if asked is not None:
+        return asked if asked <= MAX_RETRY_AFTER else None
+    full = min(MAX_BACKOFF, backoff * 2.0 ** (attempts - 1))
+    return full * random.uniform(0.5, 1.0)
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether the same request may succeed later: rate limits, server errors, and connections that broke."""
+    if isinstance(error, ProviderError):
+        return error.is_retryable
+    if isinstance(error, TimeoutError | OrchestraError):
+        return False
+    return isinstance(error, ConnectionError) or _is_transport_error(error)
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Return the seconds a provider asked to wait, from the error's response headers; None when it did not say."""
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    value = headers.get("retry-after") if headers is not None else None
+    try:
+        return max(0.0, float(value)) if value is not None else None
+    except ValueError:
+        return None
+
+
+def _is_transport_error(error: BaseException) -> bool:
+    # By name, so that importing an agent does not import the HTTP client.
+    return any(kind.__name__ == "TransportError" and kind.__module__.startswith("httpx") for kind in type(error).__mro__)
+
+

@@ -1,0 +1,72 @@
+"""What deciding agents answer with: the shapes, and the prompts of the default ones."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from nodes.spec import Agent
+
+
+class Split(BaseModel):
+    """A task taken apart into items that can be worked on at the same time."""
+
+    items: list[str] = Field(min_length=1, description="Each a task complete in itself, without reference to the others.")
+
+
+class Review(BaseModel):
+    """A critic's verdict on a draft."""
+
+    verdict: Literal["accept", "revise"] = Field(description="accept when nothing has to change.")
+    issues: list[str] = Field(default_factory=list, description="What has to change, one issue each, quoting the text.")
+    score: float = Field(ge=0, le=1, description="Quality of the draft from 0 to 1.")
+
+
+class Adjudication(BaseModel):
+    """A judge's choice between answers that differ."""
+
+    answer: str = Field(description="The answer to give.")
+    chosen: str = Field(default="", description="Name of the agent whose answer it follows.")
+    reason: str = Field(default="", description="Why.")
+
+
+def assistant() -> Agent:
+    """Return the agent that answers a task by itself."""
+    return Agent("assistant", "Answers the task.", "You answer the task you are given, briefly and exactly.")
+
+
+def splitter() -> Agent:
+    """Return the agent that takes a task apart for a map-reduce."""
+    prompt = "You take a task apart into the smallest number of independent items that together cover it."
+    return Agent("splitter", "Takes a task apart.", prompt, response_format=Split)
+
+
+def writer() -> Agent:
+    """Return the agent that drafts and revises."""
+    prompt = "You write what the task asks for. When there is feedback on your draft, mend exactly what it names."
+    return Agent("writer", "Writes and revises the text.", prompt)
+
+
+def critic() -> Agent:
+    """Return the agent that reviews a draft."""
+    prompt = "You review a draft against its task. Name only what has to change; accept when nothing has to."
+    return Agent("critic", "Finds what has to change in a draft.", prompt, response_format=Review)
+
+
+def aggregator() -> Agent:
+    """Return the agent that joins the results of a map-reduce."""
+    prompt = "You join partial results into one answer to the task. Keep what they say; add nothing of your own."
+    return Agent("aggregator", "Joins partial results.", prompt)
+
+
+def skeptic() -> Agent:
+    """Return the agent that answers the same task from the other side."""
+    prompt = "You answer the task you are given, looking first for what speaks against the obvious answer."
+    return Agent("skeptic", "Answers the task, doubting the obvious.", prompt)
+
+
+def judge() -> Agent:
+    """Return the agent that decides between answers that differ."""
+    prompt = "You are given several answers to one task. Decide which is right, say whose it is and why."
+    return Agent("judge", "Decides between answers that differ.", prompt, response_format=Adjudication)

@@ -1,0 +1,132 @@
+"""One agent step in progress: who works for whom, on which budget, and what it has spent so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
+
+from nodes.policy import Policy
+from state.budget import Account
+from state.context import Context, context_of
+from state.envelope import Envelope
+from state.events import Event, EventKind
+from state.outcome import Failure, Outcome, OutcomeStatus, Usage, add_usage, no_usage
+from state.run import Run, run_of, start_run
+
+
+@dataclass
+class Step:
+    """The scope that the layers around a model call share.
+
+    Args:
+        id: Id of the outcome it will become.
+        agent: Name of the agent.
+        envelope: What it was sent.
+        policy: Its limits.
+        run: The run it belongs to.
+        account: Its budget, below the run's.
+        context: The run's knobs.
+        runtime: Of the node it runs in.
+        config: Of the node it runs in.
+        model: The agent's model, once it is loaded.
+    """
+
+    id: str
+    agent: str
+    envelope: Envelope
+    policy: Policy
+    run: Run
+    account: Account
+    context: Context
+    runtime: Runtime[Any]
+    config: RunnableConfig
+    model: BaseChatModel | None = None
+    usage: Usage = field(default_factory=no_usage)
+    attempts: int = 0
+    call_attempts: int = 0
+    """Attempts of the logical model call in progress; set back by the retry layer."""
+    queued: float = 0.0
+    """Seconds spent waiting for a place or for budget that others held."""
+    last_text: str = ""
+    """The latest text the model gave, kept as partial work should a limit end the step."""
+    started: float = field(default_factory=time.monotonic)
+
+    def spend(self, usage: Usage) -> None:
+        """Add to what the step has used."""
+        self.usage = add_usage(self.usage, usage)
+
+    def emit(self, kind: EventKind, **data: Any) -> None:
+        """Send one event to whoever watches the run."""
+        event = Event(
+            kind=kind,
+            run=self.run.id,
+            thread=self.run.thread,
+            agent=self.agent,
+            step=self.id,
+            parent=self.run.parent,
+            seq=next(self.run.sequence),
+            at=time.time(),
+            data=data,
+        )
+        self.runtime.stream_writer(event)
+
+    def outcome(
+        self,
+        status: OutcomeStatus,
+        *,
+        output: str = "",
+        structured: dict[str, Any] | None = None,
+        error: Failure | None = None,
+        children: list[Outcome] | None = None,
+    ) -> Outcome:
+        """Return what the step became."""
+        outcome = Outcome(
+            id=self.id,
+            agent=self.agent,
+            status=status,
+            output=output,
+            structured=structured,
+            error=error,
+            attempts=self.attempts,
+            seconds=round(time.monotonic() - self.started - self.queued, 6),
+            usage=self.usage,
+        )
+        if children:
+            outcome["children"] = children
+        return outcome
+
+
+_current: ContextVar[Step] = ContextVar("orchestra_step")
+
+
+def open_step(
+    step_id: str, agent: str, envelope: Envelope, policy: Policy, runtime: Runtime[Any], config: RunnableConfig
+) -> Step:
+    """Return a new step in the run that the configuration belongs to, or in a run of its own outside of one."""
+    context = context_of(runtime)
+    run = run_of(config) or start_run(config, context, name=agent)
+    account = Account(owner=agent, budget=policy.budget, parent=run.account)
+    return Step(step_id, agent, envelope, policy, run, account, context, runtime, config)
+
+
+@contextmanager
+def entered(step: Step) -> Iterator[None]:
+    """Make a step the current one for everything started within."""
+    token = _current.set(step)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_step() -> Step:
+    """Return the step that is in progress here. Layers run only within one."""
+    return _current.get()

@@ -1,0 +1,75 @@
+"""The knobs of a run: told once, when it starts, and read by every node through `context_of`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from langchain_core.language_models import BaseChatModel
+from langgraph.runtime import Runtime
+from pydantic import Field, SkipValidation, TypeAdapter, ValidationError, WithJsonSchema
+from typing_extensions import TypedDict
+
+from state.budget import Budget
+from state.errors import ConfigurationError
+
+_MODEL_SCHEMA = {
+    "type": ["string", "null"],
+    "title": "Model",
+    "examples": ["openai:gpt-5-mini", "extractive"],
+    "description": "provider:model for every agent that names none; empty: OPENAI_* from the environment, else the "
+    "embedded extractive engine, which is not a language model.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a run is told when it starts. Every field has a default; none is stored in a checkpoint."""
+
+    model: Annotated[str | SkipValidation[BaseChatModel] | None, WithJsonSchema(_MODEL_SCHEMA)] = None
+    budget: Annotated[
+        Budget | None, Field(description="Limits of the whole run: calls, tokens, seconds, US dollars.")
+    ] = None
+    max_rounds: Annotated[int, Field(ge=1, le=100, description="Passes of a loop before the best so far is taken.")] = 3
+    max_concurrency: Annotated[int, Field(ge=1, le=1000, description="Agents that work at the same time.")] = 8
+    max_items: Annotated[int, Field(ge=1, le=1000, description="Branches that a map-reduce may start.")] = 50
+    history_window: Annotated[
+        int, Field(ge=0, le=1000, description="Messages of earlier turns that an agent remembers.")
+    ] = 20
+    deadline: Annotated[
+        float | None, Field(gt=0, description="When the run must have ended: seconds since 1970, UTC.")
+    ] = None
+    corpus: Annotated[
+        str, Field(description="Folder of documents to search; empty: the language reference that ships in Python.")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a value out of range, naming the field.
+
+        Raises:
+            ConfigurationError: A field has the wrong type or is out of its range.
+        """
+        try:
+            checked = _CHECK.validate_python({field.name: getattr(self, field.name) for field in fields(self)})
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+            raise ConfigurationError("Context: " + "; ".join(lines)) from None
+        object.__setattr__(self, "budget", checked["budget"])
+
+
+# Built from the dataclass itself, so that the two cannot drift apart.
+_CHECK: TypeAdapter[dict[str, Any]] = TypeAdapter(TypedDict("ContextFields", dict(Context.__annotations__)))  # type: ignore[operator]
+_DEFAULT = Context()
+
+
+def context_of(runtime: Runtime[Any] | None) -> Context:
+    """Return the run's context, or the defaults when the run was given none.
+
+    The one place where `runtime.context` is read: it is None when a graph is invoked without a context, and a mapping
+    when a server hands over what a form sent.
+    """
+    context = getattr(runtime, "context", None)
+    if isinstance(context, Context):
+        return context
+    if isinstance(context, Mapping):
+        return Context(**context)
+    return _DEFAULT

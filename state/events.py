@@ -1,0 +1,30 @@
+"""What is seen of a run while it happens: one event for each thing an agent did."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+EventKind = Literal["agent_started", "model_called", "tool_called", "agent_finished", "decided", "noted"]
+
+
+class Event(TypedDict):
+    """One thing that happened, in an order that rebuilds the tree of agents from any prefix.
+
+    Sent on the `custom` stream of the graph it happened in, and kept with the run by whoever records it.
+    """
+
+    kind: EventKind
+    run: str
+    thread: str
+    agent: str
+    step: str
+    """Id of the agent step; the `id` of its outcome."""
+    parent: str
+    """Id of the step whose team this agent works in; empty at the top."""
+    seq: int
+    """Position in the run, from 1, over all agents."""
+    at: float
+    """Seconds since 1970, UTC."""
+    data: dict[str, Any]

@@ -1,0 +1,82 @@
+"""Plans: a task taken apart into subtasks that depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from graphlib import CycleError, TopologicalSorter
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from state.budget import Budget
+from state.errors import PlanError
+
+
+class Subtask(BaseModel):
+    """One item of a plan, given to one agent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="Short name, unique in the plan.")
+    task: str = Field(min_length=1, description="What to do, complete in itself.")
+    agent: str = Field(min_length=1, description="Name of the agent that does it.")
+    depends_on: tuple[str, ...] = Field(default=(), description="Ids of the subtasks whose results it needs.")
+    constraints: tuple[str, ...] = Field(default=(), description="What the result has to respect.")
+    estimate: Budget | None = Field(default=None, description="What it is expected to take.")
+
+
+class Plan(BaseModel):
+    """A directed acyclic graph of subtasks. Its shape is checked by `validate_for`, which names what is wrong."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subtasks: tuple[Subtask, ...] = Field(description="The items, in any order.")
+
+    def validate_for(self, agents: Collection[str]) -> Plan:
+        """Return this plan if every id is unique, every agent and dependency known, and there is no cycle.
+
+        Args:
+            agents: Names of the agents that subtasks may be given to.
+
+        Raises:
+            PlanError: Lists everything that is wrong, with a cycle's members named in order.
+        """
+        problems = [*self._problems_of_items(agents), *self._problem_of_order()]
+        if problems:
+            raise PlanError("the plan cannot be executed: " + "; ".join(problems))
+        return self
+
+    def order(self) -> list[Subtask]:
+        """Return the subtasks in topological order, dependencies first, otherwise as written."""
+        by_id = {subtask.id: subtask for subtask in self.subtasks}
+        sorter = TopologicalSorter({subtask.id: subtask.depends_on for subtask in self.subtasks})
+        try:
+            return [by_id[name] for name in sorter.static_order()]
+        except CycleError as error:
+            raise PlanError(f"the plan has a cycle: {' -> '.join(error.args[1])}") from None
+
+    def _problems_of_items(self, agents: Collection[str]) -> list[str]:
+        if not self.subtasks:
+            return ["it has no subtasks; expected at least one"]
+        problems, seen = [], set[str]()
+        known = {subtask.id for subtask in self.subtasks}
+        for subtask in self.subtasks:
+            if subtask.id in seen:
+                problems.append(f"subtask id {subtask.id!r} is used twice")
+            seen.add(subtask.id)
+            if subtask.agent not in agents:
+                problems.append(f"subtask {subtask.id!r} names agent {subtask.agent!r}; known are {sorted(agents)}")
+            problems += [
+                f"subtask {subtask.id!r} depends on {name!r}, which is not in the plan"
+                for name in subtask.depends_on
+                if name not in known
+            ]
+        return problems
+
+    def _problem_of_order(self) -> list[str]:
+        known = {subtask.id for subtask in self.subtasks}
+        graph = {subtask.id: [name for name in subtask.depends_on if name in known] for subtask in self.subtasks}
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            return [f"cycle {' -> '.join(error.args[1])}"]
+        return []
