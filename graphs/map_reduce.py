@@ -21,7 +21,7 @@ from nodes.failure import OnFailure, cancelled_by_siblings, check_on_failure, de
 from nodes.roles import assistant
 from nodes.roles import splitter as default_splitter
 from nodes.spec import AnyAgent, check_agents, name_of
-from nodes.turn import begin_node, brief_task, conclude, recent_conversation
+from nodes.turn import begin_node, brief_task, conclude, recent_conversation, settle
 from state.context import context_of
 from state.envelope import Envelope
 from state.graph import PatternBuilder
@@ -128,7 +128,11 @@ def build(
             status = "partial"
         reason += f"; {left_out} items beyond max_items={context_of(runtime).max_items} left out" if left_out else ""
         answer = "\n\n".join(f"## {item}\n\n{outcome['output']}" for outcome, item in results(state))
-        structured = {"results": [{"item": item, "output": o["output"], "structured": o["structured"]} for o, item in results(state)]}
+        structured = {
+            "results": [
+                {"item": item, "output": o["output"], "structured": o["structured"]} for o, item in results(state)
+            ]
+        }
         return {"status": status, "reason": reason.strip("; "), "answer": answer, "structured": structured}
 
     def route_results(state: MapState) -> str:
@@ -139,13 +143,15 @@ def build(
         """Give the aggregate, or the results under their items; say so when nothing could be split."""
         last = state["outcomes"][-1]
         if not state.get("items"):
-            why = describe_failure(last) if last["status"] != "ok" else "the splitter gave no items"
-            return conclude(state, "", status="stopped" if last["status"] == "stopped" else "failed", reason=why)
+            status, why = settle([last]) if last["status"] != "ok" else ("failed", "the splitter gave no items")
+            return conclude(state, "", status=status, reason=why)
         answer, status, reason = state["answer"], state["status"], state["reason"]
         if last["agent"] in joining:
             good = last["status"] == "ok"
             answer = last["output"] if good else answer
-            status, reason = (status, reason) if good else ("partial", f"{reason}; {describe_failure(last)}".strip("; "))
+            status, reason = (
+                (status, reason) if good else ("partial", f"{reason}; {describe_failure(last)}".strip("; "))
+            )
         return conclude(state, answer, status=status, reason=reason, structured=state["structured"])
 
     work = agent_node(worker, brief_item(working))

@@ -41,7 +41,12 @@ REGISTRY: dict[str, Entry] = {
         Entry("single", "graphs.single", "one agent with the right tools is enough", "1"),
         Entry("sequential", "graphs.sequential", "the steps are known, and each needs the one before", "n agents"),
         Entry("parallel", "graphs.parallel", "several views of one task are worth their price", "n agents + 1 to join"),
-        Entry("map_reduce", "graphs.map_reduce", "independent parts whose number is not known yet", "1 + k items + 1 to join"),
+        Entry(
+            "map_reduce",
+            "graphs.map_reduce",
+            "independent parts whose number is not known yet",
+            "1 + k items + 1 to join",
+        ),
         Entry("review", "graphs.review", "faults are easier to name than to avoid", "rounds * (1 + critics)"),
         Entry(
             "research",

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 from nodes.agent import Brief, agent_node
 from nodes.roles import critic, writer
 from nodes.spec import AnyAgent, check_agents, name_of
-from nodes.turn import begin_node, conclude, recent_conversation
+from nodes.turn import begin_node, conclude, recent_conversation, settle
 from state.context import context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError
@@ -119,7 +119,11 @@ def read_review(outcome: Outcome) -> tuple[bool, float, list[str]]:
     structured = outcome["structured"]
     if structured and "verdict" in structured:
         accepted = structured["verdict"] == "accept"
-        return accepted, float(structured.get("score", accepted)), [str(issue) for issue in structured.get("issues", [])]
+        return (
+            accepted,
+            float(structured.get("score", accepted)),
+            [str(issue) for issue in structured.get("issues", [])],
+        )
     accepted = outcome["output"].strip().casefold().startswith(("accept", "approve", "ok", "lgtm"))
     return accepted, float(accepted), [] if accepted else [outcome["output"]]
 
@@ -149,8 +153,8 @@ async def finish(state: ReviewState, runtime: Runtime[Any]) -> dict[str, Any]:
     """Give the accepted draft, or the best so far with the reason why none was accepted."""
     last, best = state["outcomes"][-1], state.get("best") or state.get("draft")
     if best is None:
-        status = "stopped" if last["status"] == "stopped" else "failed"
-        return conclude(state, last["output"], status=status, reason=describe_failure(last))
+        status, reason = settle([last])
+        return conclude(state, last["output"], status=status, reason=reason)
     if state.get("accepted"):
         accepted = latest(state)
         return conclude(state, accepted["text"], status="completed", structured=accepted["structured"])

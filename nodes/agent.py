@@ -122,7 +122,7 @@ async def run_agent(
         outcome = _joined(outcome, second)
     if outcome["status"] in ("failed", "timed_out") and policy.on_failure == "skip":
         outcome = {**outcome, "status": "skipped"}
-    summary = {key: outcome[key] for key in ("status", "attempts", "seconds", "usage", "error")}  # type: ignore[literal-required]
+    summary = {key: outcome[key] for key in ("status", "attempts", "seconds", "usage", "error")}
     step.emit("agent_finished", **summary, output=clip(outcome["output"], 500))
     return outcome
 

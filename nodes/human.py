@@ -30,8 +30,8 @@ class Decision(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: DecisionType
-    edited_action: EditedAction | None = Field(None, description="Needed by `edit`.")
-    message: str | None = Field(None, description="Needed by `respond`; the reason of a `reject`.")
+    edited_action: EditedAction | None = Field(default=None, description="Needed by `edit`.")
+    message: str | None = Field(default=None, description="Needed by `respond`; the reason of a `reject`.")
 
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> Decision:
@@ -50,9 +50,7 @@ class Answer(BaseModel):
     decisions: Annotated[list[Decision], Field(min_length=1)]
 
 
-def request_for(
-    name: str, args: dict[str, Any], description: str, allowed: tuple[DecisionType, ...]
-) -> dict[str, Any]:
+def request_for(name: str, args: dict[str, Any], description: str, allowed: tuple[DecisionType, ...]) -> dict[str, Any]:
     """Return the request for a decision about one action, in the form that chat clients show."""
     return {
         "action_requests": [{"name": name, "args": args, "description": description}],

@@ -24,11 +24,11 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model_calls: int | None = Field(None, ge=0, description="Calls of a model, counting failed attempts.")
-    tool_calls: int | None = Field(None, ge=0, description="Calls of tools.")
-    tokens: int | None = Field(None, ge=0, description="Tokens in and out together.")
-    seconds: float | None = Field(None, ge=0, description="Wall time from the start, in seconds.")
-    usd: float | None = Field(None, ge=0, description="Money, in US dollars. Calls of unknown price are not counted.")
+    model_calls: int | None = Field(default=None, ge=0, description="Calls of a model, counting failed attempts.")
+    tool_calls: int | None = Field(default=None, ge=0, description="Calls of tools.")
+    tokens: int | None = Field(default=None, ge=0, description="Tokens in and out together.")
+    seconds: float | None = Field(default=None, ge=0, description="Wall time from the start, in seconds.")
+    usd: float | None = Field(default=None, ge=0, description="Money, in US dollars. Calls of unknown price are not counted.")
 
 
 @dataclass(frozen=True)

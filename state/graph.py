@@ -15,6 +15,7 @@ from langchain_core.runnables.config import ensure_config, merge_configs
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from typing_extensions import Self
 
 from state.context import Context, context_of
 from state.errors import InvalidThreadId
@@ -29,6 +30,10 @@ class PatternBuilder(StateGraph[Any, Context, Any, Any]):
 
     def __init__(self, state: type = TaskState) -> None:
         super().__init__(state, context_schema=Context, input_schema=TaskInput)
+
+    def add_node(self, node: Any, action: Any = None, **options: Any) -> Self:  # type: ignore[override]
+        """Add a node, as `StateGraph` does; what it takes from the state is said by its own annotations."""
+        return super().add_node(node, action, **options)
 
     def compile(self, checkpointer: Any = None, **options: Any) -> Pattern:  # type: ignore[override]  # options are the base's own
         """Compile to a `Pattern`. Any LangGraph checkpointer works, sync ones too; arguments are those of `StateGraph`."""

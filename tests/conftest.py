@@ -1,0 +1,17 @@
+"""What every test stands on: no key, no network model, a folder of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep tests from the network and from each other's files. `loopback` tests may load models that use sockets."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ORCHESTRA_MODEL", "NO_COLOR", "LANGSMITH_TRACING"):
+        monkeypatch.delenv(name, raising=False)
+    if request.node.get_closest_marker("loopback") is None:
+        monkeypatch.setenv("ORCHESTRA_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
