@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config, merge_configs
+from langchain_core.runnables.config import merge_configs, var_child_runnable_config
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -54,16 +54,15 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
         Raises:
             InvalidThreadId: There is a checkpointer, and the thread id is not a non-empty string.
         """
-        config = ensure_config(merge_configs(self.config, config))
-        if run_of(config) is None:
+        if run_of(config) is None and run_of(var_child_runnable_config.get()) is None:
             saver = self.checkpointer
             if isinstance(saver, BaseCheckpointSaver):
-                _check_thread(config)
+                _check_thread(merge_configs(self.config, config))
                 options["durability"] = options.get("durability") or "sync"
             if isinstance(options.get("context"), dict):
                 options["context"] = Context(**options["context"])
             context = options.get("context") or context_of(None)
-            config = with_run(config, start_run(config, context, name=self.get_name()))
+            config = with_run(config, start_run(merge_configs(self.config, config), context, name=self.get_name()))
         async for part in super().astream(input, config, **options):
             yield part
 

@@ -6,7 +6,6 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import ToolException
 from langgraph.errors import GraphBubbleUp
-from pydantic import ValidationError
 
 from nodes.layers.history import clip, encodable
 from nodes.layers.layer import ToolCall, ToolResult
@@ -40,13 +39,8 @@ def describe_tool_error(error: Exception) -> str:
     """Return what a model is told. Only errors that were written for it are shown in full: others may hold a secret."""
     if isinstance(error, ToolException | OrchestraError | AttemptTimeout):
         return f"Error: {error}"
-    if isinstance(error, ValidationError):
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        return "Error: the arguments do not fit the tool: " + "; ".join(lines)
     return f"Error: the tool failed ({type(error).__name__})."
 
 
 def _failed(request: ToolCallRequest, text: str) -> ToolMessage:
-    return ToolMessage(
-        text, tool_call_id=request.tool_call["id"], name=request.tool_call["name"], status="error"
-    )
+    return ToolMessage(text, tool_call_id=request.tool_call["id"], name=request.tool_call["name"], status="error")
