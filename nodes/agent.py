@@ -29,7 +29,7 @@ from nodes.layers.record import record_model, record_tool
 from nodes.layers.retry import is_retryable, retry
 from nodes.layers.timeout import AttemptTimeout, model_timeout
 from nodes.layers.tool_errors import tool_errors
-from nodes.models import describe_model, load_model
+from nodes.models import aload_model, describe_model
 from nodes.policy import Policy
 from nodes.spec import Agent, AnyAgent, HumanAgent, name_of
 from nodes.step import Step, current_step, entered, open_step
@@ -150,7 +150,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 async def _run_model(agent: Agent, step: Step, memory: Sequence[AnyMessage]) -> Outcome:
-    step.model = load_model(agent.model if agent.model is not None else step.context.model)
+    step.model = await aload_model(agent.model if agent.model is not None else step.context.model)
     messages = what_it_knows(step.envelope, memory)
     if agent.tools or agent.response_format is not None:
         config = step.config if agent.tools else _without_durability(step.config)

@@ -49,6 +49,9 @@ async def output_check(request: ModelRequest[Any], call: ModelCall) -> ModelResp
 async def _checked(request: ModelRequest[Any], call: ModelCall) -> tuple[ModelResponse[Any], OutputError | None]:
     try:
         response = await call(request)
+    except (json.JSONDecodeError, IndexError) as error:
+        # What clients raise on a response of status 200 whose body is no JSON, or that holds no choice.
+        return ModelResponse(result=[]), UnparsableOutput(f"the provider's response is malformed ({type(error).__name__})")
     except StructuredOutputError as error:
         message = getattr(error, "ai_message", None) or AIMessage("")
         return ModelResponse(result=[message]), find_problem(message) or WrongShape(_first_line(error))

@@ -12,7 +12,7 @@ from langchain_core.exceptions import ModelError as ProviderError
 from langgraph.errors import GraphBubbleUp
 
 from nodes.layers.layer import ModelCall
-from nodes.models import load_model
+from nodes.models import aload_model
 from nodes.step import Step, current_step
 from state.errors import OrchestraError, OutputError
 
@@ -46,7 +46,7 @@ async def retry(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[An
             break
         step.emit("decided", decision="fallback", reason=type(failure).__name__)
         try:
-            return await call(request.override(model=load_model(model)))
+            return await call(request.override(model=await aload_model(model)))
         except GraphBubbleUp:
             raise
         except Exception as error:  # noqa: BLE001  # the last failure is raised below
@@ -101,6 +101,6 @@ def retry_after(error: BaseException) -> float | None:
 
 def _is_transport_error(error: BaseException) -> bool:
     # By name, so that importing an agent does not import the HTTP client.
-    return any(kind.__name__ == "TransportError" and kind.__module__.startswith("httpx") for kind in type(error).__mro__)
-
-
+    return any(
+        kind.__name__ == "TransportError" and kind.__module__.startswith("httpx") for kind in type(error).__mro__
+    )
