@@ -9,6 +9,7 @@ Source: MapReduce (Dean and Ghemawat, OSDI 2004); LangGraph's `Send`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,8 @@ from state.graph import PatternBuilder
 from state.outcome import Outcome, describe_failure
 from state.task import TaskState
 
+_BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
+
 
 class MapState(TaskState, total=False):
     """Adds the items."""
@@ -44,12 +47,12 @@ class BranchState(TaskState, total=False):
     item: str
 
 
-def read_items(outcome: Outcome, state: TaskState) -> dict[str, Any]:
+def read_items(outcome: Outcome, state: TaskState) -> dict[str, Any]:  # noqa: ARG001  # one signature for all
     """Take the items from the splitter's answer: the first list of texts in its structure, or its lines."""
     structured = outcome["structured"] or {}
     lists = [value for value in structured.values() if isinstance(value, list)]
-    lines = lists[0] if lists else outcome["output"].splitlines()
-    items = [text for line in lines if (text := str(line).strip().lstrip("-*0123456789.) ").strip())]
+    lines = lists[0] if lists else [_BULLET.sub("", line) for line in outcome["output"].splitlines()]
+    items = [text for line in lines if (text := str(line).strip())]
     return {"items": list(dict.fromkeys(items)) if outcome["status"] == "ok" else []}
 
 
@@ -74,9 +77,18 @@ def brief_results(recipient: str) -> Brief:
 
 def results(state: MapState) -> list[tuple[Outcome, str]]:
     """Return the successful results with their items, in the order of the items."""
+    return [(outcome, item) for outcome, item in _branches(state) if outcome["status"] == "ok"]
+
+
+def failures(state: MapState) -> list[tuple[Outcome, str]]:
+    """Return the branches that came to nothing with their items, in the order of the items."""
+    return [(outcome, item) for outcome, item in _branches(state) if outcome["status"] != "ok"]
+
+
+def _branches(state: MapState) -> list[tuple[Outcome, str]]:
     by_id = {outcome["id"]: outcome for outcome in state["outcomes"]}
     named = [(by_id.get(branch_id(index)), item) for index, item in enumerate(state.get("items", []))]
-    return [(outcome, item) for outcome, item in named if outcome is not None and outcome["status"] == "ok"]
+    return [(outcome, item) for outcome, item in named if outcome is not None]
 
 
 def branch_id(index: int) -> str:
@@ -128,11 +140,9 @@ def build(
             status = "partial"
         reason += f"; {left_out} items beyond max_items={context_of(runtime).max_items} left out" if left_out else ""
         answer = "\n\n".join(f"## {item}\n\n{outcome['output']}" for outcome, item in results(state))
-        structured = {
-            "results": [
-                {"item": item, "output": o["output"], "structured": o["structured"]} for o, item in results(state)
-            ]
-        }
+        done = [{"item": item, "output": o["output"], "structured": o["structured"]} for o, item in results(state)]
+        failed = [{"item": item, "reason": describe_failure(outcome)} for outcome, item in failures(state)]
+        structured = {"results": done, "failed": failed}
         return {"status": status, "reason": reason.strip("; "), "answer": answer, "structured": structured}
 
     def route_results(state: MapState) -> str:

@@ -32,7 +32,9 @@ def ask_about_proposal(
     proposal = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
     call = proposal.tool_calls[0]
     decision = ask(call["name"], call["args"], description, allowed)
-    said = {"approve": "Approved.", "edit": "Approved with changes.", "reject": "Rejected."}.get(decision.type, "Answered.")
+    said = {"approve": "Approved.", "edit": "Approved with changes.", "reject": "Rejected."}.get(
+        decision.type, "Answered."
+    )
     text = f"{said} {decision.message or ''}".strip()
     status = "error" if decision.type == "reject" else "success"
     return decision, {"messages": [ToolMessage(text, tool_call_id=call["id"], name=call["name"], status=status)]}

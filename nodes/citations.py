@@ -23,7 +23,10 @@ SAME_SENTENCE = 0.8
 UNSUPPORTED = "(unsupported)"
 
 _GROUP = re.compile(r"\s*(?:\[p:[0-9a-f]{10}\][ \t,;]*)+[.!?]?")
-_NO_CLAIM = re.compile(r"^(#|>|\||```|---|\*[^*]+\*$|_[^_]+_$|(the|these|those|my) (documents|sources|passages|findings) do(es)? not\b)", re.I)
+_NO_CLAIM = re.compile(
+    r"^(#|>|\||```|---|\*[^*]+\*$|_[^_]+_$|(the|these|those|my) (documents|sources|passages|findings) do(es)? not\b)",
+    re.I,
+)
 _BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 
 

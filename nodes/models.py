@@ -24,6 +24,8 @@ from state.errors import ModelError
 
 ENGINE = "extractive"
 ENGINE_LABEL = "extractive engine (not a language model)"
+ENGINE_NOTICE = "Answered by the embedded extractive engine: quotes from documents, not a language model."
+"""Shown wherever the engine's output is shown."""
 
 _DEFAULT_NAME = "openai:gpt-5-mini"
 _FORM = "expected 'provider:model' such as 'openai:gpt-5-mini', or 'extractive'"

@@ -50,7 +50,7 @@ class Policy:
 
     timeout: float = 30.0
     max_attempts: int = 3
-    budget: Budget = Budget(model_calls=25, tool_calls=50)
+    budget: Budget = Budget(model_calls=25, tool_calls=50)  # noqa: RUF009  # it is frozen
     fallback: tuple[Any, ...] = ()
     on_failure: Literal["fail", "skip"] = "fail"
     backoff: float = 0.5

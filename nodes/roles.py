@@ -12,7 +12,9 @@ from nodes.spec import Agent
 class Split(BaseModel):
     """A task taken apart into items that can be worked on at the same time."""
 
-    items: list[str] = Field(min_length=1, description="Each a task complete in itself, without reference to the others.")
+    items: list[str] = Field(
+        min_length=1, description="Each a task complete in itself, without reference to the others."
+    )
 
 
 class Review(BaseModel):

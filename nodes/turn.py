@@ -9,8 +9,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 
-from nodes.extractive import ENGINE_NOTICE
-from nodes.models import ENGINE_LABEL
+from nodes.models import ENGINE_LABEL, ENGINE_NOTICE
 from state.context import context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError

@@ -137,14 +137,20 @@ def brief_composition(state: ResearchState, runtime: Runtime[Any]) -> Envelope: 
 
 def take_findings(outcome: Outcome, state: ResearchState) -> dict[str, Any]:  # noqa: ARG001  # one signature for all
     """Take what the researchers found, and what is missing because one of them failed."""
-    results = (outcome["structured"] or {}).get("results", [])
-    failed = [child for child in outcome.get("children", []) if child["status"] not in ("ok", "cancelled")]
-    gaps = [f"Not researched: {describe_failure(child)}." for child in failed]
+    structured = outcome["structured"] or {}
+    results, failed = structured.get("results", []), structured.get("failed", [])
+    gaps = [f"{part['item']} Not researched: {part['reason']}." for part in failed]
     if outcome["status"] != "ok" and not failed:
         gaps.append(f"Not researched: {describe_failure(outcome)}.")
     findings = [{"question": result["item"], **_finding(result)} for result in results]
-    gaps += [f"{item['question']} {item['missing']}" for item in findings if item["missing"]]
+    gaps += [_gap(item["question"], item["missing"]) for item in findings if item["missing"]]
     return {"findings": findings, "gaps": gaps}
+
+
+def _gap(question: str, missing: str) -> str:
+    """Say what the documents do not answer, without saying the question twice."""
+    repeats = missing.strip(" ?.").casefold() in (question.strip(" ?.").casefold(), "")
+    return f"The documents do not answer: {question}" if repeats else f"{question} {missing}"
 
 
 def _finding(result: dict[str, Any]) -> dict[str, Any]:
@@ -232,24 +238,17 @@ async def finish(state: ResearchState) -> dict[str, Any]:
         "findings": state["findings"],
     }
     bad = [outcome for outcome in state["outcomes"] if outcome["status"] != "ok"]
-    failed = [
-        describe_failure(child) for outcome in bad for child in outcome.get("children", [outcome]) if child["error"]
-    ]
+    failed = [describe_failure(outcome) for outcome in bad]
     if not state["findings"]:
         status, _ = settle(bad)
         return conclude(
             state, "", status=status, reason="; ".join(failed) or "nothing was found", structured=structured
         )
     notes = [*failed, *(f"unsupported: {claim}" for claim in state["unsupported"])]
-    notes += [gap for gap in gaps if gap.startswith("Not ")]
+    notes += [gap for gap in gaps if "Not researched: " in gap or gap.startswith("Not written: ")]
     return conclude(
         state, report, status="partial" if notes else "completed", reason="; ".join(notes), structured=structured
     )
-
-
-def failures_of(outcome: Outcome) -> list[Outcome]:
-    """Return the members of a team that failed, or the team's own outcome when they all did their work."""
-    return [child for child in outcome.get("children", []) if child["error"]] or [outcome]
 
 
 def build(

@@ -60,7 +60,9 @@ def encodable(message: AnyMessage) -> AnyMessage:
         text = text.encode("utf-8", "replace").decode("utf-8")
     if len(text) > MAX_CHARACTERS:
         text = clip(text, MAX_CHARACTERS)
-    return message if text is message.content or text == message.content else message.model_copy(update={"content": text})
+    return (
+        message if text is message.content or text == message.content else message.model_copy(update={"content": text})
+    )
 
 
 def clip(text: str, most: int) -> str:
@@ -81,9 +83,7 @@ def _one_answer(call_id: str, name: str, results: list[ToolMessage]) -> ToolMess
 
 def _asked_later(result: ToolMessage, messages: Sequence[AnyMessage]) -> bool:
     """Whether some message asks for this result, so that it is or will be placed behind its call."""
-    return any(
-        isinstance(m, AIMessage) and any(c["id"] == result.tool_call_id for c in m.tool_calls) for m in messages
-    )
+    return any(isinstance(m, AIMessage) and any(c["id"] == result.tool_call_id for c in m.tool_calls) for m in messages)
 
 
 def _as_note(result: ToolMessage) -> HumanMessage:

@@ -49,12 +49,13 @@ async def output_check(request: ModelRequest[Any], call: ModelCall) -> ModelResp
 async def _checked(request: ModelRequest[Any], call: ModelCall) -> tuple[ModelResponse[Any], OutputError | None]:
     try:
         response = await call(request)
-    except (json.JSONDecodeError, IndexError) as error:
-        # What clients raise on a response of status 200 whose body is no JSON, or that holds no choice.
-        return ModelResponse(result=[]), UnparsableOutput(f"the provider's response is malformed ({type(error).__name__})")
     except StructuredOutputError as error:
         message = getattr(error, "ai_message", None) or AIMessage("")
         return ModelResponse(result=[message]), find_problem(message) or WrongShape(_first_line(error))
+    except (ValueError, IndexError) as error:
+        if not _is_malformed_response(error):
+            raise
+        return ModelResponse(result=[]), UnparsableOutput(f"the provider's response is malformed ({type(error).__name__})")
     answer = next((m for m in response.result if isinstance(m, AIMessage)), None)
     if answer is None:
         return response, EmptyOutput("the model gave no message")
@@ -64,6 +65,11 @@ async def _checked(request: ModelRequest[Any], call: ModelCall) -> tuple[ModelRe
     if problem is None and request.response_format is not None:
         return _structured(request, response, answer)
     return response, problem
+
+
+def _is_malformed_response(error: Exception) -> bool:
+    """Whether a client raised this over a response of status 200: no JSON, no choice in it, or an empty stream."""
+    return isinstance(error, json.JSONDecodeError | IndexError) or "No generation chunks" in str(error)
 
 
 def find_problem(answer: AIMessage) -> OutputError | None:

@@ -1,0 +1,39 @@
+"""Hands: what an agent may do to the world, and the right to do it. Imports `state`, and nothing else of Orchestra."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tools.corpora import corpus_of as corpus_of
+    from tools.corpus import Corpus as Corpus
+    from tools.corpus import open_corpus as open_corpus
+    from tools.corpus_tools import create_corpus_tools as create_corpus_tools
+    from tools.passage import Passage as Passage
+    from tools.passage import cited_ids as cited_ids
+    from tools.passage import parse_passages as parse_passages
+    from tools.passage import render_passages as render_passages
+
+_HOME = {
+    "Corpus": "corpus",
+    "Passage": "passage",
+    "cited_ids": "passage",
+    "corpus_of": "corpora",
+    "create_corpus_tools": "corpus_tools",
+    "open_corpus": "corpus",
+    "parse_passages": "passage",
+    "render_passages": "passage",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that naming a tool does not import what it works with."""
+    from importlib import import_module
+
+    if name not in _HOME:
+        raise AttributeError(f"module 'tools' has no attribute {name!r}")
+    return getattr(import_module(f"tools.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)

@@ -1,0 +1,1 @@
+"""Retrieval: sections become passages, passages an index, and a question the passages that answer it."""
