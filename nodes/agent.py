@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
+from langchain_core.exceptions import ModelError as ProviderError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
@@ -145,8 +146,13 @@ async def _settled(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage]) ->
 
 
 def failure_of(error: Exception) -> Failure:
-    """Return an exception as plain data: class name, first lines of its message, and whether trying again may help."""
-    return Failure(type=type(error).__name__, message=clip(str(error), 500), retryable=is_retryable(error))
+    """Return an exception as plain data: kind, message, and whether trying again may help.
+
+    The kind is the class's name; of a provider's error the name that all providers share.
+    """
+    shared = (kind for kind in type(error).__mro__ if kind.__module__ == ProviderError.__module__)
+    kind = next(shared, type(error))
+    return Failure(type=kind.__name__, message=clip(str(error), 500), retryable=is_retryable(error))
 
 
 async def _run_model(agent: Agent, step: Step, memory: Sequence[AnyMessage]) -> Outcome:
