@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from langgraph.channels import DeltaChannel
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 OutcomeStatus = Literal["ok", "failed", "timed_out", "skipped", "denied", "stopped", "cancelled"]
 

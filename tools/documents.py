@@ -38,6 +38,7 @@ woff2 eot pyc pyo pyd so o a lib dll dylib exe bin dat class jar war wasm whl eg
 sqlite sqlite3 db-wal db-shm pkl pickle npy npz parquet feather h5 onnx pt pth safetensors gguf map lock swp tmp"""
 _NO_READER = frozenset(_OFFICE_SUFFIXES.split())
 _IGNORED_SUFFIXES = frozenset(_NOT_DOCUMENTS.split())
+_LONG_LINE = 1_000  # characters a line, on average, from which a script was packed for browsers
 _IGNORED_NAMES = frozenset(("package-lock.json", "pnpm-lock.yaml", "RECORD", "Thumbs.db"))
 _SKIPPED_FOLDERS = frozenset(("node_modules", "__pycache__", "__MACOSX"))
 
@@ -101,7 +102,15 @@ def read_document(data: bytes, name: str) -> Document:
         text = _decode(data)
         if text_reader := _TEXT_READERS.get(suffix):
             return text_reader(text)
-        return read_code(text, LANGUAGES[suffix]) if suffix in LANGUAGES else read_text(text)
+        if suffix not in LANGUAGES:
+            return read_text(text)
+        if (
+            LANGUAGES[suffix] == "js"
+            and len(text) > _LONG_LINE * 10
+            and len(text) > _LONG_LINE * (text.count("\n") + 1)
+        ):
+            raise DocumentError("is written by a machine for machines: its lines are very long")
+        return read_code(text, LANGUAGES[suffix])
     except DocumentError:
         raise
     except Exception as error:  # Parsers of damaged files raise anything.

@@ -62,6 +62,8 @@ class _Page(HTMLParser):
             self._unseen.append(tag)
         elif tag in _INLINE_CELLS:
             self._pieces.append(" | " if self._pieces else "")
+        elif tag == "code":
+            self._quote()
         elif tag in _BLOCKS:
             self._flush()
             self._opened = "signature" if tag == "dt" and css.startswith("sig") else tag
@@ -77,6 +79,8 @@ class _Page(HTMLParser):
         if self._unseen:
             if tag == self._unseen[0]:
                 self._unseen.pop()
+        elif tag == "code":
+            self._quote()
         elif tag in _BLOCKS and tag not in _INLINE_CELLS:
             self._flush()
             self._opened = ""
@@ -87,10 +91,15 @@ class _Page(HTMLParser):
                 self._outline.leave(_SIGNATURE_LEVEL + self._lists)
                 self._lists = max(0, self._lists - 1)
 
+    def _quote(self) -> None:
+        """Mark where code begins or ends in a sentence, as Markdown does; in a heading or a listing there is no need."""
+        if not self._preformatted and self._opened not in _HEADINGS and self._opened not in ("title", "signature"):
+            self._pieces.append("`")
+
     def handle_data(self, data: str) -> None:
         if self._unseen:
             return
-        if not self._pieces:
+        if not "".join(self._pieces).strip("`"):
             self._line = self.getpos()[0] + len(data[: len(data) - len(data.lstrip())].split("\n")) - 1
         self._pieces.append(data)
 
@@ -99,7 +108,7 @@ class _Page(HTMLParser):
         text = "".join(self._pieces)
         self._pieces = []
         text = text.strip("\n").rstrip() if self._preformatted else _SPACES.sub(" ", text).strip()
-        if not text.strip():
+        if not text.strip(" \n`"):
             return
         if self._opened == "title":
             self._title = self._title or text

@@ -48,10 +48,10 @@ _VAGUE_WORDS = frozenset(
 )
 _NAME = re.compile(r"(?<![\w.])(?:[^\W\d]\w*(?:(?:\.|::)[^\W\d]\w*)+|\w*_\w*|[^\W\d_]\w*)(?![\w])")
 _QUOTED = re.compile(r"""(?<!\w)(["'`]{1,2})([^"'`\n]{1,16})\1(?!\w)""")
-_OPERATOR = re.compile(r"(?<!\S)([+*/%@&|^~<>=!]{1,3}|->|:=|\?\?)(?=[\s?.,;)]|$)")
+_OPERATOR = re.compile(r"(?<!\S)([+*/%@&|^~<>=!]{1,3}|->|:=|\?\?|\?(?=\s+\w))(?=[\s?.,;)]|$)")
 # Little words that a sentence names instead of using: "between is and ==", "the with statement", "what does in do".
 _NAMED = re.compile(
-    r"\b(?:between|difference of|compare) (\w+) and\b|\band (\w+)[?.]?$|(\w+) (?:vs\.?|versus) (\w+)"
+    r"\b(?:between|difference of|compare) (\w+)(?= and\b)|\band ((?:\w+ )?\w+)[?.]?$|(\w+) (?:vs\.?|versus) (\w+)"
     r"|(\w+) (?:keyword|statement|operator|clause|loop|block|expression)s?\b"
     r"|\b(?:does|do) (\w+) (?:do|mean|work)\b|\b(?:keyword|operator) (\w+)"
 )
@@ -164,7 +164,12 @@ def _mentions(text: str) -> Iterator[Term]:
     """Yield operators, and little words that are named or quoted, with what they are called."""
     mentioned = [match[2].strip().lower() for match in _QUOTED.finditer(text)]
     mentioned += [match[1] for match in _OPERATOR.finditer(text)]
-    mentioned += [word for match in _NAMED.finditer(text.lower()) for word in match.groups() if word in _NAMEABLE]
+    mentioned += [
+        word
+        for match in _NAMED.finditer(text.lower())
+        for word in match.groups()
+        if word and _NAMEABLE.issuperset(word.split())
+    ]
     for mention in dict.fromkeys(mentioned):
         if mention and all(word in STOP_WORDS for word in words(mention)):
             yield Term((), mention_mark(mention))
