@@ -7,7 +7,10 @@ nothing. So no interleaving of parallel agents can spend more than a cap, as lon
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +20,8 @@ from state.errors import BudgetExceeded
 from state.outcome import Usage
 
 Limit = Literal["model_calls", "tool_calls", "tokens", "seconds", "usd"]
+
+_books = threading.Lock()
 
 
 class Budget(BaseModel):
@@ -45,17 +50,25 @@ class Amount:
 class Account:
     """What is left of one budget, and of every budget above it.
 
-    Reservations happen without a suspension point on one event loop, so no lock is needed; waiting for another call's
-    settlement is a suspension, after which everything is looked at again.
+    One lock guards the books of all accounts, so that runs on several event loops can share one. Waiting for another call's
+    settlement happens outside of it, and everything is looked at again afterwards.
+
+    Args:
+        owner: Whose budget it is, for messages.
+        budget: The limits.
+        parent: Account of what is around it; what is spent here is spent there too.
+        waits: Whether a call may wait for others to settle. False where those others stand still meanwhile.
+        started: When the time limit began to run, on the monotonic clock.
     """
 
     owner: str
     budget: Budget = field(default_factory=Budget)
     parent: Account | None = None
+    waits: bool = True
     started: float = field(default_factory=time.monotonic)
     spent: Amount = Amount()
     reserved: Amount = Amount()
-    _settled: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    _waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = field(default_factory=dict, repr=False)
 
     def lineage(self) -> list[Account]:
         """Return this account and those above it, nearest first."""
@@ -63,12 +76,14 @@ class Account:
 
     def room(self, limit: Literal["tokens", "usd"]) -> float | None:
         """Return what may still be reserved of a limit, the tightest along the lineage; None when there is no limit."""
-        rooms = [
-            cap - getattr(account.spent, limit) - getattr(account.reserved, limit)
-            for account in self.lineage()
-            if (cap := getattr(account.budget, limit)) is not None
-        ]
-        return max(0, min(rooms)) if rooms else None
+        least = min(account._left(limit) for account in self.lineage())
+        return None if least == math.inf else max(0, least)
+
+    def exhausted(self, limit: Literal["tokens", "usd"]) -> BudgetExceeded:
+        """Return the error that names the budget along the lineage which leaves least of a limit."""
+        account = min(self.lineage(), key=lambda one: one._left(limit))
+        cap = getattr(account.budget, limit) or 0
+        return BudgetExceeded(limit, cap=cap, spent=cap - account._left(limit), owner=account.owner)
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the first time limit along the lineage, or None when there is none."""
@@ -82,69 +97,83 @@ class Account:
         Raises:
             BudgetExceeded: Names the first limit that would be passed; nothing was reserved.
         """
-        for account in self.lineage():
-            account._check(amount)
-        for account in self.lineage():
-            account.reserved = _plus(account.reserved, amount)
+        with _books:
+            for account in self.lineage():
+                if refusal := account._refusal(amount, account.reserved):
+                    raise refusal
+            self._hold(amount)
 
     async def reserve_when_free(self, amount: Amount) -> None:
-        """Reserve, waiting while calls in flight hold what this one needs.
+        """Reserve, waiting while calls in flight hold what this one needs; those that came first are looked at first.
 
-        Ends: every call in flight settles within its timeout, and a reservation is refused when nothing is in flight.
+        Ends: every call in flight settles within its timeout, and what does not fit without them is refused.
 
         Raises:
             BudgetExceeded: The amount does not fit even after every call in flight has settled.
         """
         while True:
+            with _books:
+                short = self._short_of(amount)
+                if short is None:
+                    return self._hold(amount)
+                settled = asyncio.Event()
+                short._waiting[settled] = asyncio.get_running_loop()
             try:
-                return self.reserve(amount)
-            except BudgetExceeded:
-                holders = [a for a in self.lineage() if a._blocked_only_by_reservations(amount)]
-                if not holders:
-                    raise
-                await holders[0]._settled.wait()
+                await settled.wait()
+            finally:
+                short._waiting.pop(settled, None)
 
     def settle(self, reserved: Amount, spent: Amount) -> None:
         """Release a reservation and book what was really spent, along the whole lineage."""
-        for account in self.lineage():
-            account.reserved = _plus(account.reserved, reserved, sign=-1)
-            account.spent = _plus(account.spent, spent)
-            account._settled.set()
-            account._settled = asyncio.Event()
-
-    @property
-    def untouched(self) -> bool:
-        """Whether nothing was spent or reserved here yet."""
-        return self.spent == Amount() == self.reserved
+        with _books:
+            for account in self.lineage():
+                account.reserved = _plus(account.reserved, reserved, sign=-1)
+                account.spent = _plus(account.spent, spent)
+                waiting, account._waiting = account._waiting, {}
+                for settled, loop in waiting.items():
+                    with suppress(RuntimeError):  # the loop has been closed, and nobody waits there
+                        loop.call_soon_threadsafe(settled.set)
 
     def adopt(self, usage: Usage) -> None:
         """Book what an earlier process of the same turn spent, so that a resumed run keeps its budget."""
         tokens = usage["input_tokens"] + usage["output_tokens"]
-        self.spent = Amount(usage["model_calls"], usage["tool_calls"], tokens, usage["usd"] or 0.0)
+        self.settle(Amount(), Amount(usage["model_calls"], usage["tool_calls"], tokens, usage["usd"] or 0.0))
 
-    def _check(self, amount: Amount) -> None:
+    def _left(self, limit: str) -> float:
+        cap: float | None = getattr(self.budget, limit)
+        return math.inf if cap is None else cap - getattr(self.spent, limit) - getattr(self.reserved, limit)
+
+    def _hold(self, amount: Amount) -> None:
+        for account in self.lineage():
+            account.reserved = _plus(account.reserved, amount)
+
+    def _short_of(self, amount: Amount) -> Account | None:
+        """Return the first account that has no room until a call in flight settles, or None when all have.
+
+        Only that account's settlements can help, so it is the one to wait for.
+        """
+        short: Account | None = None
+        patient = all(account.waits for account in self.lineage())
+        for account in self.lineage():
+            refusal = account._refusal(amount, account.reserved)
+            if refusal and (not patient or account._refusal(amount, Amount())):
+                raise refusal
+            if refusal and short is None:
+                short = account
+        return short
+
+    def _refusal(self, amount: Amount, reserved: Amount) -> BudgetExceeded | None:
         for limit in ("model_calls", "tool_calls", "tokens", "usd"):
             cap, needed = getattr(self.budget, limit), getattr(amount, limit)
             if cap is None or not needed:
                 continue
-            used = getattr(self.spent, limit) + getattr(self.reserved, limit)
-            if used + needed > cap:
-                raise BudgetExceeded(limit, cap=cap, spent=used, owner=self.owner)
+            used = getattr(self.spent, limit) + getattr(reserved, limit)
+            if round(used + needed, 12) > cap:
+                return BudgetExceeded(limit, cap=cap, spent=used, owner=self.owner)
         seconds, passed = self.budget.seconds, time.monotonic() - self.started
         if seconds is not None and passed >= seconds:
-            raise BudgetExceeded("seconds", cap=seconds, spent=round(passed, 3), owner=self.owner)
-
-    def _blocked_only_by_reservations(self, amount: Amount) -> bool:
-        if self.reserved == Amount():
-            return False
-        held, self.reserved = self.reserved, Amount()
-        try:
-            self._check(amount)
-        except BudgetExceeded:
-            return False
-        finally:
-            self.reserved = held
-        return True
+            return BudgetExceeded("seconds", cap=seconds, spent=round(passed, 3), owner=self.owner)
+        return None
 
 
 def _plus(first: Amount, second: Amount, *, sign: int = 1) -> Amount:

@@ -20,7 +20,7 @@ from state.context import Context, context_of
 from state.errors import InvalidThreadId
 from state.loop import iterate_sync, run_sync
 from state.run import run_of, start_run, with_run
-from state.savers import as_async_saver
+from state.storage.savers import as_async_saver
 from state.task import TaskInput, TaskState
 
 

@@ -40,6 +40,7 @@ class Outcome(TypedDict):
     """The answer's text; empty unless the status is `ok`, or partial work when the step was stopped."""
     structured: dict[str, Any] | None
     error: Failure | None
+    """Why it is not `ok`; of a team that is, what its answer lacks."""
     attempts: int
     """Model calls, or calls of the function or graph that stands for the agent, counting failed ones."""
     seconds: float
@@ -97,8 +98,14 @@ Outcomes = Annotated[list[Outcome], DeltaChannel(merge_outcomes)]
 """The channel of a turn's outcomes: only what is new is stored with each step."""
 
 
+def node_of(outcome: Outcome) -> str:
+    """Return the name of the node whose step this is, also where a fallback agent answered in its place."""
+    return outcome["id"].partition("#")[0]
+
+
 def describe_failure(outcome: Outcome) -> str:
     """Return one line that says who failed and why, for a `reason` or for another agent."""
     error = outcome["error"]
     why = f"{error['type']}: {error['message']}" if error else "no reason given"
-    return f"{outcome['id']} {outcome['status'].replace('_', ' ')} ({why})"
+    what = "done in part" if outcome["status"] == "ok" else outcome["status"].replace("_", " ")
+    return f"{outcome['id']} {what} ({why})"

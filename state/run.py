@@ -28,22 +28,39 @@ class Run:
         id: Identifies the invocation.
         thread: Thread it belongs to; empty without a checkpointer.
         account: Budget of this graph; its parents are those of the graphs around it.
+        width: How many places there are.
         places: How many agents may work at the same time, over the whole tree.
         sequence: Numbers the events of the run, from 1.
         parent: Id of the step that this graph stands in for; empty at the top.
+        signals: Events by key, for siblings that stop each other.
+        loop: Event loop that the run is on.
     """
 
     id: str
     thread: str
     account: Account
+    width: int
     places: asyncio.Semaphore
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     parent: str = ""
     signals: dict[str, asyncio.Event] = field(default_factory=dict)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def within(self, step: str, account: Account) -> Run:
         """Return the view that a graph nested under `step` has of the same run."""
         return replace(self, parent=step, account=account)
+
+    def on_this_loop(self) -> Run:
+        """Return the run, or the view of it from another event loop than its own.
+
+        A graph gets there when sync code blocks the run's loop and calls it. What stands still meanwhile can neither free a
+        place nor settle a call, so the view has places of its own, and its account never waits.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is self.loop:
+            return self
+        account = Account(owner=self.account.owner, parent=self.account, waits=False)
+        return replace(self, loop=loop, account=account, places=asyncio.Semaphore(self.width), signals={})
 
     def signal(self, key: str) -> asyncio.Event:
         """Return the event shared by all that name the same key, for siblings that stop each other."""
@@ -56,8 +73,9 @@ def start_run(config: RunnableConfig, context: Context, *, name: str) -> Run:
     account = Account(owner=f"run of {name}", budget=context.budget or Budget())
     return Run(
         id=str(config.get("run_id") or uuid.uuid4()),
-        thread=configurable.get("thread_id", ""),
+        thread=str(configurable.get("thread_id") or ""),
         account=account,
+        width=context.max_concurrency,
         places=asyncio.Semaphore(context.max_concurrency),
     )
 

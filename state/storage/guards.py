@@ -1,0 +1,169 @@
+"""Make a sync checkpoint saver safe to depend on, whatever database is under it.
+
+Errors name the database, the thread and the remedy; threads without an id are refused; a damaged checkpoint is never
+handed out; and ids only increase.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+
+from state.errors import InvalidThreadId, PersistenceError, StorageCorrupt
+from state.storage.clock import observe
+from state.storage.doors import AsyncDoor
+
+_DAMAGE = (AttributeError, TypeError, KeyError, RecursionError, json.JSONDecodeError, UnicodeDecodeError)
+"""What the library's reading code raises when a stored value has another shape than it expects."""
+
+
+class GuardedSaver(AsyncDoor):
+    """Guards around the sync saver that follows it among the base classes.
+
+    `location` and `worker` are set by the class that uses it.
+    """
+
+    location: str
+    """Database, as errors name it: file, or URL without password."""
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return a checkpoint, the latest of the thread if the config names none."""
+        thread = thread_of(config)
+        with self._reading(thread):
+            found = super().get_tuple(config)
+            if found is None:
+                return None
+            if config["configurable"].get("checkpoint_id"):
+                # Going on from an old checkpoint: the new one must still come after all others.
+                observe(self._newest(thread, config["configurable"].get("checkpoint_ns", "")) or "")
+            observe(found.config["configurable"]["checkpoint_id"])
+            return _checked(found)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Return checkpoints, newest first. They are read at once: a reader who stops midway holds no lock."""
+        thread = None if config is None else thread_of(config)
+        with self._reading(thread):
+            found = super().list(config, filter=filter, before=before, limit=limit)
+            return iter([_checked(each) for each in found])
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Return the stored writes that rebuild each channel."""
+        with self._reading(thread_of(config)):
+            return super().get_delta_channel_history(config=config, channels=channels)
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint and return the config that names it.
+
+        Raises:
+            PersistenceError: The checkpoint would sort before its parent, where no later turn would see it.
+        """
+        thread = thread_of(config)
+        parent = config["configurable"].get("checkpoint_id")
+        with self._guard(thread):
+            if parent and checkpoint["id"] <= parent:
+                raise PersistenceError(
+                    f"checkpoint {checkpoint['id']} would be older than {parent}, which it follows",
+                    remedy="Read the thread through this saver before writing to it, and check the clock.",
+                )
+            return super().put(config, checkpoint, metadata, new_versions)
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Store what a task wrote."""
+        with self._guard(thread_of(config)):
+            super().put_writes(config, writes, task_id, task_path)
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Delete the checkpoints and writes of a thread."""
+        with self._guard(thread_id):
+            super().delete_thread(thread_id)
+
+    def _newest(self, thread: str, namespace: str) -> str | None:
+        """Return the id of the latest checkpoint."""
+        latest = super().get_tuple({"configurable": {"thread_id": thread, "checkpoint_ns": namespace}})
+        return latest.config["configurable"]["checkpoint_id"] if latest else None
+
+    @contextmanager
+    def _guard(self, thread: str | None) -> Iterator[None]:
+        """Complete every storage error with the database and the thread."""
+        try:
+            yield
+        except PersistenceError as fault:
+            if fault.location and fault.thread:
+                raise
+            raise type(fault)(
+                fault.message, location=self.location, thread=thread, remedy=fault.remedy
+            ) from fault.__cause__
+
+    @contextmanager
+    def _reading(self, thread: str | None) -> Iterator[None]:
+        """Complete storage errors, and take what surprises the library's reading code for damage."""
+        with self._guard(thread):
+            try:
+                yield
+            except _DAMAGE as error:
+                raise StorageCorrupt(
+                    f"a stored checkpoint has another shape than expected ({type(error).__name__})",
+                    remedy="Restore the database from a backup, or delete this thread.",
+                ) from error
+
+
+def thread_of(config: RunnableConfig) -> str:
+    """Return the thread that a config names.
+
+    Raises:
+        InvalidThreadId: For anything but a text with something in it: all who forget it would share one thread.
+    """
+    thread = (config.get("configurable") or {}).get("thread_id")
+    if not isinstance(thread, str) or not thread.strip():
+        raise InvalidThreadId(
+            f"thread id: expected a non-empty string, got {thread!r}; "
+            'pass config={"configurable": {"thread_id": "..."}}',
+            thread=thread,
+        )
+    return thread
+
+
+def _checked(found: CheckpointTuple) -> CheckpointTuple:
+    """Return `found` if the loop can work with it."""
+    checkpoint: Any = found.checkpoint
+    metadata: Any = found.metadata
+    sound = (
+        isinstance(checkpoint, dict)
+        and isinstance(metadata, dict)
+        and isinstance(metadata.get("step"), int)
+        and checkpoint.get("id") == found.config["configurable"]["checkpoint_id"]
+        and all(
+            isinstance(checkpoint.get(key), dict) for key in ("channel_values", "channel_versions", "versions_seen")
+        )
+    )
+    if not sound:
+        raise StorageCorrupt("a stored checkpoint is incomplete", remedy="Restore the database, or delete this thread.")
+    return found
