@@ -18,17 +18,19 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from nodes.agent import Brief, agent_node
-from nodes.failure import OnFailure, cancelled_by_siblings, check_on_failure, decide
+from nodes.failure import OnFailure, after_joining, cancelled_by_siblings, check_on_failure, decide
 from nodes.roles import assistant
 from nodes.roles import splitter as default_splitter
 from nodes.spec import AnyAgent, check_agents, name_of
 from nodes.turn import begin_node, brief_task, conclude, recent_conversation, settle
 from state.context import context_of
 from state.envelope import Envelope
+from state.errors import ConfigurationError
 from state.graph import PatternBuilder
-from state.outcome import Outcome, describe_failure
+from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
+_BRANCH = re.compile(r"item-\d+")
 _BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 
 
@@ -51,9 +53,15 @@ def read_items(outcome: Outcome, state: TaskState) -> dict[str, Any]:  # noqa: A
     """Take the items from the splitter's answer: the first list of texts in its structure, or its lines."""
     structured = outcome["structured"] or {}
     lists = [value for value in structured.values() if isinstance(value, list)]
-    lines = lists[0] if lists else [_BULLET.sub("", line) for line in outcome["output"].splitlines()]
-    items = [text for line in lines if (text := str(line).strip())]
+    lines = [] if structured else [_BULLET.sub("", line) for line in outcome["output"].splitlines()]
+    items = [text for part in (lists[0] if lists else lines) if (text := _text_of(part))]
     return {"items": list(dict.fromkeys(items)) if outcome["status"] == "ok" else []}
+
+
+def _text_of(part: Any) -> str:
+    """Return an item as text: of an object its first text."""
+    texts = [value for value in part.values() if isinstance(value, str)] if isinstance(part, dict) else [str(part)]
+    return texts[0].strip() if texts else ""
 
 
 def brief_item(recipient: str) -> Brief:
@@ -126,14 +134,17 @@ def build(
     Raises:
         ConfigurationError: An argument is wrong; it is named, with what it may be.
     """
-    roles = [worker or assistant(), splitter or default_splitter(), *([aggregator] if aggregator else [])]
+    roles = [assistant() if worker is None else worker, default_splitter() if splitter is None else splitter]
+    roles += [] if aggregator is None else [aggregator]
     worker, splitter, *joiner = check_agents(roles, role="worker, splitter and aggregator")
     check_on_failure(on_failure, quorum, None)
     working, splitting, joining = name_of(worker), name_of(splitter), [name_of(agent) for agent in joiner]
+    if taken := [name for name in (splitting, *joining) if _BRANCH.fullmatch(name)]:
+        raise ConfigurationError(f"agent name {taken[0]!r}: expected another, branches are named item-1, item-2, ...")
 
     async def gather(state: MapState, runtime: Runtime[Any]) -> dict[str, Any]:
         """Settle the branches: status by the failure policy, answer by putting each result under its item."""
-        branches = [outcome for outcome in state["outcomes"] if outcome["agent"] == working]
+        branches = [outcome for outcome, _ in _branches(state)]
         status, reason = decide(branches, on_failure, quorum)
         left_out = len(state["items"]) - len(branches)
         if left_out and status == "completed":
@@ -155,14 +166,12 @@ def build(
         if not state.get("items"):
             status, why = settle([last]) if last["status"] != "ok" else ("failed", "the splitter gave no items")
             return conclude(state, "", status=status, reason=why)
-        answer, status, reason = state["answer"], state["status"], state["reason"]
-        if last["agent"] in joining:
-            good = last["status"] == "ok"
-            answer = last["output"] if good else answer
-            status, reason = (
-                (status, reason) if good else ("partial", f"{reason}; {describe_failure(last)}".strip("; "))
-            )
-        return conclude(state, answer, status=status, reason=reason, structured=state["structured"])
+        joined = last if node_of(last) in joining else None
+        status, reason = after_joining(state["status"], state["reason"], joined)
+        answer, structured = state["answer"], state["structured"] or {}
+        if joined is not None and joined["status"] == "ok":
+            answer, structured = joined["output"], {**(joined["structured"] or {}), **structured}
+        return conclude(state, answer, status=status, reason=reason, structured=structured)
 
     work = agent_node(worker, brief_item(working))
     builder = PatternBuilder(MapState)

@@ -16,15 +16,15 @@ from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
 from nodes.agent import agent_node
-from nodes.failure import OnFailure, cancelled_by_siblings, check_on_failure, decide
-from nodes.resolve import RESOLVERS, Resolution, answer_of, conflict, record
+from nodes.failure import OnFailure, after_joining, cancelled_by_siblings, check_on_failure, decide
+from nodes.resolve import RESOLVERS, Resolution, answer_of, compose, conflict, record, unanimous
 from nodes.roles import assistant, judge, skeptic
 from nodes.spec import AnyAgent, check_agent, check_agents, name_of
 from nodes.turn import begin_node, brief_task, conclude, recent_conversation
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
-from state.outcome import Outcome
+from state.outcome import Outcome, node_of
 from state.task import TaskState
 
 
@@ -38,7 +38,7 @@ def brief_answers(recipient: str, names: Sequence[str]) -> Callable[[TaskState, 
     """Return the aggregator's brief: the task and each branch's answer."""
 
     def brief(state: TaskState, runtime: Runtime[Any]) -> Envelope:  # noqa: ARG001  # briefs share one signature
-        context = {f"Context from {outcome['agent']}": outcome["output"] for outcome in answers(state, names)}
+        context = {f"Context from {node_of(outcome)}": outcome["output"] for outcome in answers(state, names)}
         return Envelope(sender="gather", recipient=recipient, task=state["goal"], context=context)
 
     return brief
@@ -75,7 +75,8 @@ def build(
         """Settle the branches: status by the failure policy, answer by the rule."""
         status, reason = decide(state["outcomes"], on_failure, quorum)
         good = answers(state, names)
-        answer, structured = RESOLVERS.get(resolve, RESOLVERS["compose"])(good) if good else ("", None)
+        rule = RESOLVERS.get(resolve, compose if conflict(good) else unanimous)
+        answer, structured = rule(good) if good else ("", None)
         return {"status": status, "reason": reason, "answer": answer, "structured": structured}
 
     def route_answers(state: TaskState) -> str:
@@ -86,13 +87,14 @@ def build(
 
     async def finish(state: TaskState) -> dict[str, Any]:
         """Give the aggregator's answer if it gave one, else the rule's."""
-        status, reason, good = state["status"], state["reason"], answers(state, names)
-        joined = state["outcomes"][-1] if joiner and state["outcomes"][-1]["agent"] == name_of(joiner) else None
-        if joined is None or joined["status"] != "ok":
-            status, reason = (status, reason) if joined is None else ("partial", f"{reason} no aggregate".strip())
-            return conclude(state, state["answer"], status=status, reason=reason, structured=state["structured"])
-        structured = {**(joined["structured"] or {}), **record(resolve, good, answer_of(joined))}
-        return conclude(state, answer_of(joined), status=status, reason=reason, structured=structured)
+        last, answer, structured = state["outcomes"][-1], state["answer"], state["structured"] or {}
+        joined = last if joiner is not None and node_of(last) == name_of(joiner) else None
+        status, reason = after_joining(state["status"], state["reason"], joined)
+        if joined is not None and joined["status"] == "ok":
+            answer = answer_of(joined)
+            how = structured if resolve == "compose" else record(resolve, answers(state, names), answer)
+            structured = {**(joined["structured"] or {}), **how}
+        return conclude(state, answer, status=status, reason=reason, structured=structured or None)
 
     builder = PatternBuilder()
     builder.add_node("begin", begin_node())

@@ -10,6 +10,8 @@ Source: Self-Refine (Madaan et al., 2303.17651), section 3.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -25,10 +27,14 @@ from state.context import context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
-from state.outcome import Outcome, describe_failure
+from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
 Accept = Literal["all", "any"] | float
+
+_ACCEPTED = re.compile(
+    r"\W*(verdict\W+)?(accept(ed)?|approved?|ok(ay)?|lgtm)\b(?!.*\b(but|however|except|unless|once|if|after)\b)", re.I
+)
 
 
 class Draft(TypedDict):
@@ -95,7 +101,7 @@ def brief_critic(recipient: str) -> Brief:
 
 def reviews_of_round(state: ReviewState, critics: Sequence[str]) -> list[Outcome]:
     """Return the critics' outcomes on the latest draft, those that failed too."""
-    latest = {outcome["agent"]: outcome for outcome in state["outcomes"] if outcome["agent"] in critics}
+    latest = {node_of(outcome): outcome for outcome in state["outcomes"] if node_of(outcome) in critics}
     return list(latest.values())
 
 
@@ -117,15 +123,15 @@ def judge_draft(reviews: Sequence[Outcome], accept: Accept) -> tuple[bool, float
 def read_review(outcome: Outcome) -> tuple[bool, float, list[str]]:
     """Return verdict, score and issues of a critic that answered with a `Review`, or in words that begin with ACCEPT."""
     structured = outcome["structured"]
-    if structured and "verdict" in structured:
-        accepted = structured["verdict"] == "accept"
-        return (
-            accepted,
-            float(structured.get("score", accepted)),
-            [str(issue) for issue in structured.get("issues", [])],
-        )
-    accepted = outcome["output"].strip().casefold().startswith(("accept", "approve", "ok", "lgtm"))
-    return accepted, float(accepted), [] if accepted else [outcome["output"]]
+    if not structured or "verdict" not in structured:
+        accepted = _ACCEPTED.match(outcome["output"]) is not None
+        return accepted, float(accepted), [] if accepted else [outcome["output"]]
+    accepted = str(structured["verdict"]).strip().casefold() == "accept"
+    score, issues = structured.get("score"), structured.get("issues") or []
+    if not isinstance(score, int | float) or not math.isfinite(score):
+        score = accepted
+    listed = issues if isinstance(issues, list) else [issues]
+    return accepted, min(1.0, max(0.0, float(score))), [str(issue) for issue in listed]
 
 
 def route_draft(critics: Sequence[str]) -> Callable[[ReviewState], list[str] | str]:
@@ -158,16 +164,22 @@ async def finish(state: ReviewState, runtime: Runtime[Any]) -> dict[str, Any]:
     if state.get("accepted"):
         accepted = latest(state)
         return conclude(state, accepted["text"], status="completed", structured=accepted["structured"])
-    rounds, issues = state["round"], "; ".join(state.get("issues", []))
-    if last["status"] not in ("ok", "skipped"):
-        reason = describe_failure(last)
-    elif state.get("settled"):
-        reason = f"no_change: round {rounds} changed nothing; open: {issues}"
-    elif rounds >= context_of(runtime).max_rounds:
-        reason = f"max_rounds_reached: not accepted in {rounds} rounds; open: {issues}"
-    else:
-        reason = "not_reviewed: no critic gave a verdict that can be acted on"
+    reason = why_not_accepted(state, context_of(runtime).max_rounds)
     return conclude(state, best["text"], status="stopped", reason=reason, structured=best["structured"])
+
+
+def why_not_accepted(state: ReviewState, most: int) -> str:
+    """Return what ended the rounds: a generator that failed, no change, no round left, or critics that said nothing."""
+    outcomes, rounds, issues = state["outcomes"], state["round"], "; ".join(state.get("issues", []))
+    drafted = max(at for at, outcome in enumerate(outcomes) if node_of(outcome) == node_of(outcomes[0]))
+    if outcomes[drafted]["status"] != "ok":
+        return describe_failure(outcomes[drafted])
+    if state.get("settled"):
+        return f"no_change: round {rounds} changed nothing; open: {issues}"
+    failed = [describe_failure(outcome) for outcome in outcomes[drafted + 1 :] if outcome["status"] != "ok"]
+    if rounds >= most and issues:
+        return "; ".join([f"max_rounds_reached: not accepted in {rounds} rounds; open: {issues}", *failed])
+    return "; ".join(["not_reviewed: no critic gave a verdict that can be acted on", *failed])
 
 
 def build(
@@ -183,7 +195,8 @@ def build(
     Raises:
         ConfigurationError: An argument is wrong; it is named, with what it may be.
     """
-    everyone = check_agents([generator or writer(), *(critics if critics is not None else (critic(),))], least=2)
+    judges = check_agents((critic(),) if critics is None else critics, role="critics")
+    everyone = check_agents([writer() if generator is None else generator, *judges], role="generator and critics")
     scored = isinstance(accept, int | float) and not isinstance(accept, bool) and 0 < accept <= 1
     if not scored and accept not in ("all", "any"):
         raise ConfigurationError(f"accept: expected 'all', 'any' or a score above 0 and at most 1, got {accept!r}")

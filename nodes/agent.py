@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -12,33 +13,33 @@ from langchain.agents.middleware import AgentMiddleware
 from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
 from langchain_core.exceptions import ModelError as ProviderError
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphBubbleUp
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import TracePolicy, omit_payload
 
 from nodes.human import ask_person
 from nodes.invokable import invoke_as_agent
 from nodes.layers.authority import authority
 from nodes.layers.budget import model_budget, tool_budget
-from nodes.layers.history import clip, valid_history
+from nodes.layers.history import clip, readable_text, valid_history
 from nodes.layers.layer import ModelLayer, ToolCall, ToolLayer, ToolResult, wrap
 from nodes.layers.output import as_plain_json, output_check
 from nodes.layers.place import model_place
-from nodes.layers.record import record_model, record_tool
-from nodes.layers.retry import is_retryable, retry
+from nodes.layers.record import adopt_earlier_calls, record_model, record_tool
+from nodes.layers.retry import concerns_run, is_retryable, retry
 from nodes.layers.timeout import AttemptTimeout, model_timeout
 from nodes.layers.tool_errors import tool_errors
 from nodes.models import aload_model, describe_model
 from nodes.policy import Policy
 from nodes.spec import Agent, AnyAgent, HumanAgent, name_of
 from nodes.step import Step, current_step, entered, open_step
+from nodes.threads import threaded
 from state.budget import Budget
 from state.envelope import Envelope
-from state.errors import BudgetExceeded, PersistenceError, ScriptError
-from state.outcome import Failure, Outcome, add_usage, total_usage
-from state.run import run_of
+from state.errors import BudgetExceeded, EmptyOutput
+from state.outcome import Failure, Outcome, add_usage, node_of
 from state.task import TaskState
 
 MODEL_LAYERS: tuple[ModelLayer, ...] = (
@@ -54,6 +55,9 @@ MODEL_LAYERS: tuple[ModelLayer, ...] = (
 
 TOOL_LAYERS: tuple[ToolLayer, ...] = (authority, tool_budget, record_tool, tool_errors)
 """What is around every tool call, the first outermost."""
+
+CANCELLED_BY_SIBLING = "a sibling failed and the policy is fail_fast"
+"""The message of the cancellation that ends a step as `cancelled`; any other ends the run."""
 
 Brief = Callable[[Any, Runtime[Any]], Envelope]
 """Chooses what crosses to an agent: `(state, runtime) -> Envelope`."""
@@ -82,8 +86,6 @@ def agent_node(
         envelope = brief(state, runtime)
         remembered = memory(state, runtime) if memory else ()
         step_id = state.get("branch") or next_id(name_of(agent), state)
-        if (run := run_of(config)) and run.account.untouched:
-            run.account.adopt(total_usage(state.get("outcomes", ())))
         outcome = await run_agent(agent, envelope, runtime, config, step_id=step_id, memory=remembered)
         return {"outcomes": [outcome], **(keep(outcome, state) if keep else {})}
 
@@ -92,7 +94,7 @@ def agent_node(
 
 def next_id(name: str, state: TaskState) -> str:
     """Return the id of an agent's next outcome in this turn: its name, then `name#2`, `name#3`."""
-    before = sum(1 for outcome in state.get("outcomes", ()) if outcome["id"].split("#")[0] == name)
+    before = sum(1 for outcome in state.get("outcomes", ()) if node_of(outcome) == name)
     return f"{name}#{before + 1}" if before else name
 
 
@@ -110,6 +112,8 @@ async def run_agent(
     Failures of the agent, its model and its tools are in the outcome. Interrupts pass through, and so do errors of the
     storage under the run, which stop it.
     """
+    if isinstance(agent, BaseChatModel):
+        agent = Agent(name_of(agent), model=agent)
     policy = agent.policy if isinstance(agent, Agent) else Policy(budget=Budget())  # a team's agents have their own
     step = open_step(step_id or name_of(agent), name_of(agent), envelope, policy, runtime, config)
     step.emit("agent_started", task=clip(envelope.task, 500), sender=envelope.sender, parts=list(envelope.context))
@@ -135,13 +139,17 @@ async def _settled(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage]) ->
         if isinstance(agent, HumanAgent):
             return ask_person(agent, step)
         return await invoke_as_agent(agent, step, memory)
-    except (GraphBubbleUp, PersistenceError, ScriptError):
-        raise
+    except asyncio.CancelledError as error:
+        if error.args != (CANCELLED_BY_SIBLING,):
+            raise
+        return step.outcome("cancelled", error=Failure(type="Cancelled", message=CANCELLED_BY_SIBLING, retryable=True))
     except BudgetExceeded as error:
         return step.outcome("stopped", output=step.last_text, error=failure_of(error))
     except AttemptTimeout as error:
         return step.outcome("timed_out", error=failure_of(error))
-    except Exception as error:  # noqa: BLE001  # the one edge where an agent runs
+    except Exception as error:  # the one edge where an agent runs
+        if concerns_run(error):
+            raise
         return step.outcome("failed", error=failure_of(error))
 
 
@@ -152,7 +160,7 @@ def failure_of(error: Exception) -> Failure:
     """
     shared = (kind for kind in type(error).__mro__ if kind.__module__ == ProviderError.__module__)
     kind = next(shared, type(error))
-    return Failure(type=kind.__name__, message=clip(str(error), 500), retryable=is_retryable(error))
+    return Failure(type=kind.__name__, message=readable_text(str(error), 500), retryable=is_retryable(error))
 
 
 async def _run_model(agent: Agent, step: Step, memory: Sequence[AnyMessage]) -> Outcome:
@@ -162,8 +170,7 @@ async def _run_model(agent: Agent, step: Step, memory: Sequence[AnyMessage]) -> 
         config = step.config if agent.tools else _without_durability(step.config)
         state = await _loop_of(agent, step.model).ainvoke({"messages": messages}, config)
         structured = as_plain_json(state.get("structured_response"))
-        answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage))
-        outcome = step.outcome("ok", output=answer.text or _as_text(structured), structured=structured)
+        outcome = step.outcome("ok", output=_last_words(state["messages"], structured), structured=structured)
     else:
         system = SystemMessage(agent.prompt) if agent.prompt else None
         request = ModelRequest(model=step.model, messages=messages, system_message=system, runtime=step.runtime)
@@ -192,17 +199,26 @@ _CALL_MODEL = wrap(MODEL_LAYERS, _execute)
 
 
 class _Layers(AgentMiddleware[Any, Any]):
-    """Our layers around the calls of a `create_agent` loop. One middleware, because each costs a traced call."""
+    """Our layers around the calls of a `create_agent` loop. One middleware, because each costs a traced call.
 
-    async def awrap_model_call(
+    Its hooks are plain functions that return the layers' coroutine: around an async one LangChain starts a task and two
+    threads at every call, whether anything is traced or not, which takes longer than all the layers together.
+    """
+
+    trace_policy = TracePolicy(
+        process_outputs=omit_payload
+    )  # a trace would show the coroutine; the calls have their own
+
+    def awrap_model_call(  # type: ignore[override]  # it is awaited at once, so any awaitable will do
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
-    ) -> ModelResponse[Any]:
-        model = current_step().model
-        assert model is not None
-        return await wrap(MODEL_LAYERS, handler)(request.override(model=model))
+    ) -> Awaitable[ModelResponse[Any]]:
+        step = current_step()
+        assert step.model is not None
+        adopt_earlier_calls(step, request.messages)
+        return wrap(MODEL_LAYERS, handler)(request.override(model=step.model))
 
-    async def awrap_tool_call(self, request: ToolCallRequest, handler: ToolCall) -> ToolResult:
-        return await wrap(TOOL_LAYERS, handler)(request)
+    def awrap_tool_call(self, request: ToolCallRequest, handler: ToolCall) -> Awaitable[ToolResult]:  # type: ignore[override]  # likewise
+        return wrap(TOOL_LAYERS, handler)(request)
 
 
 _loops: WeakKeyDictionary[Agent, CompiledStateGraph[Any, Any, Any, Any]] = WeakKeyDictionary()
@@ -213,7 +229,7 @@ def _loop_of(agent: Agent, model: BaseChatModel) -> CompiledStateGraph[Any, Any,
     if agent not in _loops:
         _loops[agent] = create_agent(
             model,
-            list(agent.tools),
+            [threaded(tool) for tool in agent.tools],
             system_prompt=agent.prompt or None,
             response_format=agent.response_format,
             middleware=[_Layers()],
@@ -242,5 +258,11 @@ def _joined(first: Outcome, second: Outcome) -> Outcome:
     return joined
 
 
-def _as_text(structured: dict[str, Any] | None) -> str:
-    return json.dumps(structured, ensure_ascii=False) if structured is not None else ""
+def _last_words(messages: Sequence[AnyMessage], structured: dict[str, Any] | None) -> str:
+    """Return what a loop ended with: the model's text, its structured answer, or what a tool returned to the caller."""
+    answer = next(m for m in reversed(messages) if isinstance(m, AIMessage))
+    if answer.text or structured is not None:
+        return answer.text or json.dumps(structured, ensure_ascii=False)
+    if not isinstance(messages[-1], ToolMessage) or not messages[-1].text.strip():
+        raise EmptyOutput("the agent ended without a text")
+    return messages[-1].text

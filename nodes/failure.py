@@ -9,17 +9,20 @@ from typing import Any, Literal
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
-from nodes.agent import Node
+from nodes.agent import CANCELLED_BY_SIBLING, Node
 from nodes.turn import settle
 from state.errors import ConfigurationError
-from state.outcome import Failure, Outcome, no_usage
+from state.outcome import Failure, Outcome, describe_failure, no_usage
 from state.run import run_of
 from state.task import RunStatus
 
 OnFailure = Literal["fail_fast", "continue", "best_effort"]
 
+GRACE = 1.0
+"""Seconds that a cancelled branch has to say what it spent; one that takes longer is left behind."""
 
-def check_on_failure(on_failure: str, quorum: int | None, branches: int | None) -> None:
+
+def check_on_failure(on_failure: Any, quorum: Any, branches: int | None) -> None:
     """Refuse an unknown policy, and a quorum that can never be reached.
 
     Raises:
@@ -27,7 +30,8 @@ def check_on_failure(on_failure: str, quorum: int | None, branches: int | None) 
     """
     if on_failure not in ("fail_fast", "continue", "best_effort"):
         raise ConfigurationError(f"on_failure: expected 'fail_fast', 'continue' or 'best_effort', got {on_failure!r}")
-    if quorum is not None and (quorum < 1 or (branches is not None and quorum > branches)):
+    wrong = quorum is not None and (not isinstance(quorum, int) or isinstance(quorum, bool) or quorum < 1)
+    if wrong or (quorum is not None and branches is not None and quorum > branches):
         raise ConfigurationError(f"quorum: expected 1 to {branches or 'the number of branches'}, got {quorum!r}")
 
 
@@ -35,7 +39,7 @@ def decide(outcomes: Sequence[Outcome], on_failure: OnFailure, quorum: int | Non
     """Return the status and reason of branches that have all settled. What succeeded is kept under every policy.
 
     `continue`: some failed is `partial`. `best_effort`: some failed is `completed`, with the reason. `fail_fast`: one
-    failed is `failed`. A quorum that is not reached is `failed` whatever the policy.
+    failed is `failed`; one that was skipped is not. A quorum that is not reached is `failed` whatever the policy.
     """
     status, reason = settle(outcomes)
     good = sum(1 for outcome in outcomes if outcome["status"] == "ok")
@@ -43,11 +47,18 @@ def decide(outcomes: Sequence[Outcome], on_failure: OnFailure, quorum: int | Non
         return "failed", f"quorum not reached: {good} of {quorum} needed; {reason}"
     if status != "partial":
         return status, reason
-    if on_failure == "fail_fast":
+    if on_failure == "fail_fast" and any(map(_failed, outcomes)):
         return "failed", reason
     if on_failure == "best_effort" or quorum is not None:
         return "completed", reason
     return status, reason
+
+
+def after_joining(status: RunStatus, reason: str, joined: Outcome | None) -> tuple[RunStatus, str]:
+    """Return the status and reason once an aggregator had its turn: without its whole answer the run is partial."""
+    if joined is None or (joined["status"] == "ok" and not joined["error"]):
+        return status, reason
+    return "partial", "; ".join(part for part in (reason, describe_failure(joined)) if part)
 
 
 def cancelled_by_siblings(node: Node, name: str) -> Node:
@@ -66,20 +77,27 @@ def cancelled_by_siblings(node: Node, name: str) -> Node:
         try:
             await asyncio.wait({work, alarm}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                return {"outcomes": [_cancelled(state.get("branch") or name, name)]}
-            update = work.result()
-            if any(outcome["status"] in ("failed", "timed_out", "stopped") for outcome in update["outcomes"]):
-                failed.set()
-            return update
+                work.cancel(CANCELLED_BY_SIBLING)
+                await asyncio.wait({work}, timeout=GRACE)
         finally:
             alarm.cancel()
             work.cancel()
+        if work.cancelled() or not work.done():
+            return {"outcomes": [_cancelled(state.get("branch") or name, name)]}
+        update = work.result()
+        if any(map(_failed, update["outcomes"])):
+            failed.set()
+        return update
 
     return racing
 
 
+def _failed(outcome: Outcome) -> bool:
+    return outcome["status"] in ("failed", "timed_out", "stopped")
+
+
 def _cancelled(step_id: str, name: str) -> Outcome:
-    error = Failure(type="Cancelled", message="a sibling failed and the policy is fail_fast", retryable=True)
+    error = Failure(type="Cancelled", message=CANCELLED_BY_SIBLING, retryable=True)
     return Outcome(
         id=step_id,
         agent=name,

@@ -5,13 +5,16 @@ The shapes are those of LangChain's human-in-the-loop middleware, version 1, so 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
+from langgraph.errors import _mark_invalid_resume
 from langgraph.types import interrupt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nodes.spec import HumanAgent
 from nodes.step import Step
+from state.errors import InvalidAnswer
 from state.outcome import Outcome
 
 DecisionType = Literal["approve", "edit", "reject", "respond"]
@@ -61,13 +64,21 @@ def request_for(name: str, args: dict[str, Any], description: str, allowed: tupl
 def ask(name: str, args: dict[str, Any], description: str, allowed: tuple[DecisionType, ...]) -> Decision:
     """Pause until a person has decided, and return the decision.
 
-    The code before this in the same node runs again after the pause, so it must have no effect. An answer that does not fit
-    is refused and the request stays open.
+    The code before this in the same node runs again after the pause, so it must have no effect.
+
+    Raises:
+        InvalidAnswer: The answer does not fit; the request stays open.
     """
     schema = _answer_with(allowed)
-    answer = interrupt(request_for(name, args, description, allowed), response_schema=schema)
-    decision: Decision = schema.model_validate(answer).decisions[0]
-    return decision
+    try:
+        answer = interrupt(request_for(name, args, description, allowed), response_schema=schema)
+    except ValidationError as error:
+        wrong = "; ".join(_said(problem) for problem in error.errors(include_url=False, include_input=False))
+        form = f'{{"decisions": [{{"type": {" or ".join(map(repr, allowed))}, ...}}]}}'
+        refusal = InvalidAnswer(f"request of {name}: {wrong}. Expected {form}; the request is still open")
+        _mark_invalid_resume(refusal)  # so that siblings answered in the same call are not cut off
+        raise refusal from None
+    return answer.decisions[0]
 
 
 def ask_person(person: HumanAgent, step: Step) -> Outcome:
@@ -78,6 +89,12 @@ def ask_person(person: HumanAgent, step: Step) -> Outcome:
     return step.outcome("ok", output=decision.message or "")
 
 
+def _said(problem: Any) -> str:
+    place = ".".join(map(str, problem["loc"]))
+    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+
+
+@cache
 def _answer_with(allowed: tuple[DecisionType, ...]) -> type[Answer]:
     """Return an `Answer` of exactly one decision, of the types that the request allows."""
 

@@ -1,11 +1,10 @@
-"""Anything invokable as an agent: compiled graphs, runnables, chat models and functions."""
+"""Anything invokable as an agent: compiled graphs, runnables and functions."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -14,14 +13,17 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.pregel.protocol import PregelProtocol
 from pydantic import BaseModel
 
+from nodes.layers.history import clip
 from nodes.layers.output import as_plain_json
 from nodes.layers.place import place
 from nodes.layers.retry import attempt
 from nodes.layers.timeout import time_limit
 from nodes.step import Step
+from nodes.threads import in_thread
 from state.envelope import Envelope
 from state.errors import EmptyOutput, WrongShape
-from state.outcome import Failure, Outcome, OutcomeStatus, total_usage
+from state.graph import Pattern
+from state.outcome import Failure, Outcome, OutcomeStatus, Usage, total_usage
 from state.run import with_run
 
 _TEXT_NAMES = {"task", "text", "prompt", "question", "query", "message", "content", "item", "request", "goal"}
@@ -41,7 +43,7 @@ async def invoke_as_agent(agent: Any, step: Step, memory: Sequence[AnyMessage]) 
     async def call() -> Any:
         step.attempts += 1
         step.call_attempts += 1
-        async with place(step), time_limit(step):
+        async with place(step), time_limit(step, step.policy.timeout):
             return await _call(agent, step, memory)
 
     result = await attempt(call, step, most=step.policy.max_attempts)
@@ -51,22 +53,29 @@ async def invoke_as_agent(agent: Any, step: Step, memory: Sequence[AnyMessage]) 
 async def _run_graph(graph: Any, step: Step, memory: Sequence[AnyMessage]) -> Outcome:
     text = step.envelope.render()
     given: dict[str, Any] = {"messages": [*memory, HumanMessage(text)]}
-    if "task" in graph.get_input_jsonschema().get("properties", {}):
+    if "task" in _channels(graph):
         given["task"] = text
     step.attempts += 1
     config = with_run(step.config, step.run.within(step.id, step.account))
-    return outcome_from(await graph.ainvoke(given, config), step)
+    if isinstance(graph, Pattern):
+        return outcome_from(await graph.ainvoke(given, config), step)
+    async with time_limit(step, None):  # its agents know nothing of the run's deadline
+        return outcome_from(await graph.ainvoke(given, config), step)
+
+
+def _channels(graph: Any) -> Collection[str]:
+    """Return the names of a graph's input channels; none where they are not known, as of a remote graph."""
+    builder = getattr(graph, "builder", None)
+    return builder.schemas[builder.input_schema] if builder is not None else ()
 
 
 async def _call(agent: Any, step: Step, memory: Sequence[AnyMessage]) -> Any:
-    if isinstance(agent, BaseChatModel):
-        return await agent.ainvoke([*memory, HumanMessage(step.envelope.render())], step.config)
     if isinstance(agent, Runnable):
         return await agent.ainvoke(_input_of_runnable(agent, step.envelope, memory), step.config)
     given = _input_of_function(agent, step.envelope, memory)
     if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(getattr(agent, "__call__", None)):  # noqa: B004
         return await agent(given)
-    result = await asyncio.to_thread(agent, given)
+    result = await in_thread(agent, given)
     return await result if inspect.isawaitable(result) else result
 
 
@@ -126,14 +135,16 @@ def outcome_from(result: Any, step: Step) -> Outcome:
 
 def _outcome_from_mapping(result: Mapping[str, Any], step: Step) -> Outcome:
     children: list[Outcome] = list(result.get("outcomes") or ())
-    if children:
-        step.spend(total_usage(children))
+    # What children of an earlier process spent is known from them only.
+    step.usage = max(step.usage, total_usage(children), key=_calls)
     if "answer" in result:
         status = _STATUS.get(str(result.get("status", "completed")), "ok")
         structured = as_plain_json(result.get("structured"))
+        said = str(result.get("status", "completed"))
+        error = Failure(type=f"Team{said.title()}", message=clip(str(result.get("reason", "")), 500), retryable=False)
         if status == "ok":
-            return step.outcome("ok", output=_not_empty(result["answer"]), structured=structured, children=children)
-        error = Failure(type=f"Team{status.title()}", message=str(result.get("reason", ""))[:500], retryable=False)
+            note, answer = error if said == "partial" else None, _not_empty(result["answer"])
+            return step.outcome("ok", output=answer, structured=structured, error=note, children=children)
         return step.outcome(status, output=str(result["answer"] or ""), error=error, children=children)
     messages = result.get("messages")
     if messages:
@@ -143,6 +154,10 @@ def _outcome_from_mapping(result: Mapping[str, Any], step: Step) -> Outcome:
         return step.outcome("ok", output=_not_empty(text or json.dumps(structured)), structured=structured)
     structured = as_plain_json(dict(result))
     return step.outcome("ok", output=json.dumps(structured, ensure_ascii=False), structured=structured)
+
+
+def _calls(usage: Usage) -> tuple[int, int]:
+    return usage["model_calls"], usage["tool_calls"]
 
 
 def _not_empty(text: Any) -> str:

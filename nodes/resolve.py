@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from state.outcome import Outcome
+from state.outcome import Outcome, node_of
 
 Resolution = Literal["compose", "vote", "weighted", "rank", "adjudicate"]
 Resolver = Callable[[Sequence[Outcome]], tuple[str, dict[str, Any]]]
@@ -14,9 +15,9 @@ Resolver = Callable[[Sequence[Outcome]], tuple[str, dict[str, Any]]]
 
 def compose(outcomes: Sequence[Outcome]) -> tuple[str, dict[str, Any]]:
     """Join all answers, each under its agent's name, in the order of the agents."""
-    parts = [f"## {outcome['agent']}\n\n{outcome['output']}" for outcome in outcomes]
-    answer = "\n\n".join(parts) if len(parts) > 1 else outcomes[0]["output"]
-    return answer, {"parts": {outcome["agent"]: outcome["output"] for outcome in outcomes}}
+    parts = {node_of(outcome): outcome["output"] for outcome in outcomes}
+    answer = "\n\n".join(f"## {name}\n\n{text}" for name, text in parts.items())
+    return answer if len(parts) > 1 else outcomes[0]["output"], {"parts": parts}
 
 
 def vote(outcomes: Sequence[Outcome]) -> tuple[str, dict[str, Any]]:
@@ -36,6 +37,12 @@ def rank(outcomes: Sequence[Outcome]) -> tuple[str, dict[str, Any]]:
     return answer_of(outcomes[best]), record("rank", outcomes, answer_of(outcomes[best]), scores)
 
 
+def unanimous(outcomes: Sequence[Outcome]) -> tuple[str, dict[str, Any]]:
+    """Take the answer that all agents gave, in the words of the first."""
+    answer = answer_of(outcomes[0])
+    return answer, record("unanimous", outcomes, answer)
+
+
 RESOLVERS: dict[str, Resolver] = {"compose": compose, "vote": vote, "weighted": weighted, "rank": rank}
 """The rules that need no model. `adjudicate` asks the aggregator instead."""
 
@@ -49,7 +56,7 @@ def answer_of(outcome: Outcome) -> str:
     """Return what an agent holds to be the answer: `structured.answer`, `.choice` or `.vote`, else its text."""
     structured = outcome["structured"] or {}
     for field in ("answer", "choice", "vote"):
-        if structured.get(field):
+        if structured.get(field) not in (None, ""):
             return str(structured[field])
     return outcome["output"]
 
@@ -59,7 +66,7 @@ def record(
 ) -> dict[str, Any]:
     """Return `{"conflict": {resolved_by, answer, said, dissent}}`: who said what, how it was settled, and who disagrees."""
     said = [
-        {"agent": outcome["agent"], "answer": answer_of(outcome), "weight": weight}
+        {"agent": node_of(outcome), "answer": answer_of(outcome), "weight": weight}
         for outcome, weight in zip(outcomes, weights or [1.0] * len(outcomes), strict=True)
     ]
     dissent = [entry for entry in said if _key(str(entry["answer"])) != _key(answer)]
@@ -67,9 +74,9 @@ def record(
 
 
 def _most(outcomes: Sequence[Outcome], weights: Sequence[float], rule: str) -> tuple[str, dict[str, Any]]:
-    totals: Counter[str] = Counter()
+    totals: dict[str, float] = defaultdict(float)
     for outcome, weight in zip(outcomes, weights, strict=True):
-        totals[_key(answer_of(outcome))] += weight  # type: ignore[assignment]  # a Counter may hold floats
+        totals[_key(answer_of(outcome))] += weight
     winner = max(totals, key=lambda key: totals[key])
     answer = next(answer_of(outcome) for outcome in outcomes if _key(answer_of(outcome)) == winner)
     return answer, record(rule, outcomes, answer, weights)
@@ -77,7 +84,9 @@ def _most(outcomes: Sequence[Outcome], weights: Sequence[float], rule: str) -> t
 
 def _number(outcome: Outcome, field: str, default: float) -> float:
     value = (outcome["structured"] or {}).get(field)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return default
+    return float(value)
 
 
 def _key(answer: str) -> str:

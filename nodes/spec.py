@@ -13,7 +13,7 @@ from langchain_core.tools import BaseTool
 from nodes.policy import Policy
 from state.errors import ConfigurationError
 
-_RESERVED = frozenset("|:/")
+_RESERVED = frozenset("|:/#")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def describe(agent: AnyAgent) -> str:
     return (text if isinstance(agent, Agent | HumanAgent) or not isinstance(agent, Runnable) else "").split("\n")[0]
 
 
-def check_agents(agents: Sequence[AnyAgent], *, role: str = "agents", least: int = 1) -> tuple[AnyAgent, ...]:
+def check_agents(agents: Any, *, role: str = "agents", least: int = 1) -> tuple[AnyAgent, ...]:
     """Return the agents if there are enough, each can be one, and their names differ.
 
     Raises:
@@ -101,7 +101,7 @@ def check_agents(agents: Sequence[AnyAgent], *, role: str = "agents", least: int
     return tuple(agents)
 
 
-def check_agent(agent: AnyAgent, *, role: str = "agent") -> AnyAgent:
+def check_agent(agent: Any, *, role: str = "agent") -> AnyAgent:
     """Return the agent if it can be one.
 
     Raises:
@@ -110,11 +110,12 @@ def check_agent(agent: AnyAgent, *, role: str = "agent") -> AnyAgent:
     if not isinstance(agent, Agent | HumanAgent | Runnable) and not callable(agent):
         expected = "an Agent, a HumanAgent, a compiled graph, a runnable or an async function"
         raise ConfigurationError(f"{role}: expected {expected}, got {agent!r}")
-    check_name(name_of(agent))
-    return agent
+    found: AnyAgent = agent
+    check_name(name_of(found))
+    return found
 
 
-def check_name(name: str) -> None:
+def check_name(name: Any) -> None:
     """Refuse a name that cannot name a node of a graph."""
     if not isinstance(name, str) or not name.strip() or _RESERVED & set(name) or name.startswith("__"):
-        raise ConfigurationError(f"agent name: expected text without '|', ':', '/' and leading '__', got {name!r}")
+        raise ConfigurationError(f"agent name: expected text without '|', ':', '/', '#' and leading '__', got {name!r}")

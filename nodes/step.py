@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
+from nodes.layers.history import readable_text
 from nodes.policy import Policy
 from state.budget import Account
 from state.context import Context, context_of
@@ -53,6 +54,12 @@ class Step:
     attempts: int = 0
     call_attempts: int = 0
     """Attempts of the logical model call in progress; set back by the retry layer."""
+    call_limit: int = 1
+    """How many of them the model in use may take; set by the retry layer, which keeps some back for fallback models."""
+    known_usd: float = 0.0
+    """Money spent on calls whose price is known; `usage` says None as soon as one is not."""
+    caller: Step | None = None
+    """The step of the function or tool that this agent was called from."""
     queued: float = 0.0
     """Seconds spent waiting for a place or for budget that others held."""
     last_text: str = ""
@@ -60,8 +67,11 @@ class Step:
     started: float = field(default_factory=time.monotonic)
 
     def spend(self, usage: Usage) -> None:
-        """Add to what the step has used."""
+        """Add to what the step has used, and the steps it was called from."""
         self.usage = add_usage(self.usage, usage)
+        self.known_usd += usage["usd"] or 0.0
+        if self.caller is not None:
+            self.caller.spend(usage)
 
     def emit(self, kind: EventKind, **data: Any) -> None:
         """Send one event to whoever watches the run."""
@@ -92,7 +102,7 @@ class Step:
             id=self.id,
             agent=self.agent,
             status=status,
-            output=output,
+            output=readable_text(output),
             structured=structured,
             error=error,
             attempts=self.attempts,
@@ -114,7 +124,8 @@ def open_step(
     context = context_of(runtime)
     run = run_of(config) or start_run(config, context, name=agent)
     account = Account(owner=agent, budget=policy.budget, parent=run.account)
-    return Step(step_id, agent, envelope, policy, run, account, context, runtime, config)
+    caller = _current.get(None)
+    return Step(step_id, agent, envelope, policy, run, account, context, runtime, config, caller=caller)
 
 
 @contextmanager

@@ -25,9 +25,11 @@ def begin_node(**resets: Any) -> Callable[[Any], Any]:
     """
 
     async def begin(state: TaskState) -> dict[str, Any]:
-        messages, task = state.get("messages", []), (state.get("task") or "").strip()
+        messages, task = state.get("messages", []), state.get("task") or ""
+        if not isinstance(task, str):
+            raise ConfigurationError(f"task: expected text, got {type(task).__name__}")
         asked = last_human_text(messages)
-        goal = task or asked
+        goal = task.strip() or asked
         if not goal:
             raise ConfigurationError("task: expected text in `task` or a human message in `messages`, got neither")
         update: dict[str, Any] = {"goal": goal, "answer": "", "structured": None, "status": "running", "reason": ""}
@@ -50,21 +52,25 @@ def conclude(
     """Return the update that ends a turn. Without an answer nothing is said in the conversation: errors are no answers."""
     update: dict[str, Any] = {"answer": answer, "structured": structured, "status": status, "reason": reason}
     if answer:
-        by_engine = any(outcome.get("model") == ENGINE_LABEL for outcome in state.get("outcomes", ()))
+        by_engine = any(map(_by_engine, state.get("outcomes", ())))
         update["messages"] = [AIMessage(f"{answer}\n\n_{ENGINE_NOTICE}_" if by_engine else answer)]
     return update
+
+
+def _by_engine(outcome: Outcome) -> bool:
+    """Whether the embedded engine answered for the agent, or for a member of the team that stood for it."""
+    return outcome.get("model") == ENGINE_LABEL or any(map(_by_engine, outcome.get("children", ())))
 
 
 def settle(outcomes: Sequence[Outcome]) -> tuple[RunStatus, str]:
     """Return the status and the reason that a set of outcomes, all of them wanted, amounts to."""
     bad = [outcome for outcome in outcomes if outcome["status"] != "ok"]
-    reason = "; ".join(describe_failure(outcome) for outcome in bad)
-    if not bad and outcomes:
-        return "completed", ""
+    noted = [outcome for outcome in outcomes if outcome["status"] != "ok" or outcome["error"]]
+    reason = "; ".join(describe_failure(outcome) for outcome in noted)
     if len(bad) < len(outcomes):
-        return "partial", reason
-    stopped = bool(bad) and all(outcome["status"] == "stopped" for outcome in bad)
-    return ("stopped" if stopped else "failed"), reason or "nothing was done"
+        return ("partial" if noted else "completed"), reason
+    causes = {outcome["status"] for outcome in bad} - {"cancelled"}
+    return ("stopped" if causes == {"stopped"} else "failed"), reason or "nothing was done"
 
 
 def recent_conversation(state: TaskState, runtime: Runtime[Any]) -> list[AnyMessage]:

@@ -33,7 +33,9 @@ class Budget(BaseModel):
     tool_calls: int | None = Field(default=None, ge=0, description="Calls of tools.")
     tokens: int | None = Field(default=None, ge=0, description="Tokens in and out together.")
     seconds: float | None = Field(default=None, ge=0, description="Wall time from the start, in seconds.")
-    usd: float | None = Field(default=None, ge=0, description="Money, in US dollars. Calls of unknown price are not counted.")
+    usd: float | None = Field(
+        default=None, ge=0, description="Money, in US dollars. Calls of unknown price are not counted."
+    )
 
 
 @dataclass(frozen=True)

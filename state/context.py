@@ -64,12 +64,26 @@ _DEFAULT = Context()
 def context_of(runtime: Runtime[Any] | None) -> Context:
     """Return the run's context, or the defaults when the run was given none.
 
-    The one place where `runtime.context` is read: it is None when a graph is invoked without a context, and a mapping
-    when a server hands over what a form sent.
+    The one place where `runtime.context` is read: it is None when a graph is invoked without a context, a mapping when a
+    server hands over what a form sent, and something else in a node of somebody else's graph.
     """
     context = getattr(runtime, "context", None)
+    return check_context(context) if isinstance(context, Context | Mapping) else _DEFAULT
+
+
+def check_context(context: Any) -> Context:
+    """Return a context, made from a mapping of its fields where it is one.
+
+    Raises:
+        ConfigurationError: It is something else, or has a field that is unknown, of the wrong type or out of its range.
+    """
     if isinstance(context, Context):
         return context
-    if isinstance(context, Mapping):
-        return Context(**context)
-    return _DEFAULT
+    if not isinstance(context, Mapping):
+        raise ConfigurationError(
+            f"context: expected a Context or a mapping of its fields, got {type(context).__name__}"
+        )
+    known = [field.name for field in fields(Context)]
+    if unknown := sorted(str(name) for name in context if name not in known):
+        raise ConfigurationError(f"Context: unknown field {', '.join(unknown)}; known are {', '.join(known)}")
+    return Context(**context)

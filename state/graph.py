@@ -7,21 +7,28 @@ one budget for the whole tree.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Self
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs, var_child_runnable_config
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
 
-from state.context import Context, context_of
-from state.errors import InvalidThreadId
+from state.context import Context, check_context
+from state.errors import ConfigurationError, InvalidThreadId
 from state.loop import iterate_sync, run_sync
-from state.run import run_of, start_run, with_run
+from state.outcome import Outcome, total_usage
+from state.run import Run, run_of, start_run, with_run
 from state.storage.savers import as_async_saver
 from state.task import TaskInput, TaskState
+
+# What LangGraph hands to a nested graph: whether the graph around it is resumed, and its checkpointer.
+_RESUMING, _CHECKPOINTER = "__pregel_resuming", "__pregel_checkpointer"
 
 
 class PatternBuilder(StateGraph[Any, Context, Any, Any]):
@@ -30,11 +37,18 @@ class PatternBuilder(StateGraph[Any, Context, Any, Any]):
     def __init__(self, state: type = TaskState) -> None:
         super().__init__(state, context_schema=Context, input_schema=TaskInput)
 
-    def add_node(self, node: Any, action: Any = None, **options: Any) -> Self:  # type: ignore[override]
-        """Add a node, as `StateGraph` does; what it takes from the state is said by its own annotations."""
-        return super().add_node(node, action, **options)
+    def add_node(self, node: Any, action: Any = None, **options: Any) -> Self:
+        """Add a node, as `StateGraph` does; what it takes from the state is said by its own annotations.
 
-    def compile(self, checkpointer: Any = None, **options: Any) -> Pattern:  # type: ignore[override]  # options are the base's own
+        Raises:
+            ConfigurationError: Another node or a channel of the state has that name, or it is reserved.
+        """
+        try:
+            return super().add_node(node, action, **options)
+        except ValueError as error:
+            raise ConfigurationError(f"name {node!r} cannot be used here, choose another: {error}") from None
+
+    def compile(self, checkpointer: Any = None, **options: Any) -> Pattern:
         """Compile to a `Pattern`. Any LangGraph checkpointer works, sync ones too; arguments are those of `StateGraph`."""
         if isinstance(checkpointer, BaseCheckpointSaver):
             checkpointer = as_async_saver(checkpointer)
@@ -47,31 +61,65 @@ class PatternBuilder(StateGraph[Any, Context, Any, Any]):
 class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
     """A compiled pattern. Every call, sync or async, is one run through `astream`."""
 
-    async def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **options: Any
+    ) -> AsyncGenerator[Any, None]:
         """Run the graph and yield what the stream modes ask for; arguments are those of `CompiledStateGraph.astream`.
 
         Raises:
+            ConfigurationError: The context is neither a `Context` nor a mapping of its fields.
             InvalidThreadId: There is a checkpointer, and the thread id is not a non-empty string.
         """
-        if run_of(config) is None and run_of(var_child_runnable_config.get()) is None:
-            saver = self.checkpointer
-            if isinstance(saver, BaseCheckpointSaver):
-                _check_thread(merge_configs(self.config, config))
-                options["durability"] = options.get("durability") or "sync"
-            if isinstance(options.get("context"), dict):
-                options["context"] = Context(**options["context"])
-            context = options.get("context") or context_of(None)
-            config = with_run(config, start_run(merge_configs(self.config, config), context, name=self.get_name()))
-        async for part in super().astream(input, config, **options):
-            yield part
+        run = _run_here(config)
+        if run is None:
+            run = self._start(merge_configs(self.config, config), options)
+        config = with_run(config, run.on_this_loop())
+        if saved := await self._saved_turn(input, merge_configs(self.config, config)):
+            run.account.adopt(total_usage(saved))
+        parts = cast(AsyncGenerator[Any, None], super().astream(input, config, **options))
+        async with aclosing(parts):
+            async for part in parts:
+                yield part
 
-    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # type: ignore[override]
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:
         """Run the graph from sync code and yield what the stream modes ask for."""
-        return iterate_sync(self.astream(input, config, **options))
+        return iterate_sync(self.astream(input, config, **options), beside=_loop_of(_run_here(config)))
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # type: ignore[override]
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:
         """Run the graph from sync code and return its final state."""
-        return run_sync(self.ainvoke(input, config, **options))
+        return run_sync(self.ainvoke(input, config, **options), beside=_loop_of(_run_here(config)))
+
+    def _start(self, config: RunnableConfig, options: dict[str, Any]) -> Run:
+        """Return the run that a call from outside of any starts, with the options set to what makes it safe."""
+        if isinstance(self.checkpointer, BaseCheckpointSaver):
+            _check_thread(config)
+            options["durability"] = options.get("durability") or "sync"
+        context = options.get("context")
+        if context is not None:
+            options["context"] = context = check_context(context)
+        return start_run(config, context or Context(), name=self.get_name())
+
+    async def _saved_turn(self, input: Any, config: RunnableConfig) -> list[Outcome]:
+        """Return the outcomes that a turn which is taken up again has already, of its unfinished step too."""
+        configurable = config.get("configurable") or {}
+        if not (input is None or isinstance(input, Command) or configurable.get(_RESUMING)):
+            return []
+        if not isinstance(configurable.get(_CHECKPOINTER, self.checkpointer), BaseCheckpointSaver):
+            return []
+        snapshot = await self.aget_state(config)
+        outcomes: list[Outcome] = list(snapshot.values.get("outcomes") or ())
+        for task in snapshot.tasks:
+            outcomes += (task.result or {}).get("outcomes") or ()
+        return outcomes
+
+
+def _run_here(config: RunnableConfig | None) -> Run | None:
+    """Return the run that a call belongs to, by its configuration or by what it was made from."""
+    return run_of(config) or run_of(var_child_runnable_config.get())
+
+
+def _loop_of(run: Run | None) -> AbstractEventLoop | None:
+    return run.loop if run is not None else None
 
 
 def _check_thread(config: RunnableConfig) -> None:

@@ -50,7 +50,8 @@ def iterate_sync(source: AsyncGenerator[T, None], *, beside: asyncio.AbstractEve
                 yield item
         finally:
             closing = _Call(source.aclose(), loop, context)
-            if _loop_here() is not loop:  # collected as garbage in the loop's own thread, which must not wait for itself
+            # Collected as garbage in the loop's own thread, it must not make that wait for itself.
+            if _loop_here() is not loop:
                 closing.result()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,31 +47,44 @@ class Plan(BaseModel):
         return self
 
     def order(self) -> list[Subtask]:
-        """Return the subtasks in topological order, dependencies first, otherwise as written."""
-        by_id = {subtask.id: subtask for subtask in self.subtasks}
+        """Return the subtasks in topological order: of those whose dependencies are done, always the first as written.
+
+        Raises:
+            PlanError: A dependency is not in the plan, or there is a cycle.
+        """
+        if problems := [*self._missing(), *self._problem_of_order()]:
+            raise PlanError("the plan has no order: " + "; ".join(problems))
+        place = {subtask.id: index for index, subtask in enumerate(self.subtasks)}
         sorter = TopologicalSorter({subtask.id: subtask.depends_on for subtask in self.subtasks})
-        try:
-            return [by_id[name] for name in sorter.static_order()]
-        except CycleError as error:
-            raise PlanError(f"the plan has a cycle: {' -> '.join(error.args[1])}") from None
+        sorter.prepare()
+        ready, order = list[int](), list[Subtask]()
+        while sorter.is_active():
+            for name in sorter.get_ready():
+                heappush(ready, place[name])
+            order.append(self.subtasks[heappop(ready)])
+            sorter.done(order[-1].id)
+        return order
 
     def _problems_of_items(self, agents: Collection[str]) -> list[str]:
         if not self.subtasks:
             return ["it has no subtasks; expected at least one"]
         problems, seen = [], set[str]()
-        known = {subtask.id for subtask in self.subtasks}
         for subtask in self.subtasks:
             if subtask.id in seen:
                 problems.append(f"subtask id {subtask.id!r} is used twice")
             seen.add(subtask.id)
             if subtask.agent not in agents:
                 problems.append(f"subtask {subtask.id!r} names agent {subtask.agent!r}; known are {sorted(agents)}")
-            problems += [
-                f"subtask {subtask.id!r} depends on {name!r}, which is not in the plan"
-                for name in subtask.depends_on
-                if name not in known
-            ]
-        return problems
+        return problems + self._missing()
+
+    def _missing(self) -> list[str]:
+        known = {subtask.id for subtask in self.subtasks}
+        return [
+            f"subtask {subtask.id!r} depends on {name!r}, which is not in the plan"
+            for subtask in self.subtasks
+            for name in subtask.depends_on
+            if name not in known
+        ]
 
     def _problem_of_order(self) -> list[str]:
         known = {subtask.id for subtask in self.subtasks}

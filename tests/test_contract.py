@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from cases import ANSWERS, HAPPY, script
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
@@ -15,6 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
+from cases import ANSWERS, HAPPY, script
 from graphs import single
 from graphs.registry import REGISTRY
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel

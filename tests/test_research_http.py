@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai_server import Status, engine, openai_server
 
 from graphs.teams import research
 from nodes import ExtractiveChatModel
+from openai_server import Status, engine, openai_server
 from state import Context
 from tools import cited_ids
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from functools import lru_cache
 from typing import Any
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
+from pydantic import TypeAdapter
 
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
+from nodes.layers.output import is_cut, schemas_of
 from nodes.models import describe_model
 from nodes.prices import price
 from nodes.step import Step, current_step
-from state.budget import Amount
+from state.budget import Account, Amount
 from state.errors import BudgetExceeded
 from state.outcome import Usage, add_usage
 
@@ -20,22 +25,26 @@ MAX_OUTPUT = 4096
 """Tokens set aside for one answer where a token or money limit applies and the model names no limit of its own."""
 LEAST_OUTPUT = 16
 """Tokens; with less than this left for the answer a call is not worth making."""
+_NOT_A_LETTER = re.compile(rb"[^A-Za-z ]")
 
 
 async def model_budget(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
     """Make the call within every budget above it; under a token limit `max_tokens` is set to what is left.
 
     Raises:
-        BudgetExceeded: Names the limit; the call was not made.
+        BudgetExceeded: Names the limit; the call was not made, or its answer was cut off where the budget ended.
     """
     step = current_step()
-    before, waited = step.usage, time.monotonic()
-    request, reserved = await _reserve(step, request)
+    before, known, waited = step.usage, step.known_usd, time.monotonic()
+    request, reserved, shortened = await _reserve(step, request)
     step.queued += time.monotonic() - waited
     try:
-        return await call(request)
+        response = await call(request)
     finally:
-        step.account.settle(reserved, _spent_since(before, step.usage))
+        step.account.settle(reserved, _spent_since(step, before, known))
+    if shortened and any(isinstance(m, AIMessage) and is_cut(m) for m in response.result):
+        raise step.account.exhausted("tokens" if step.account.room("tokens") is not None else "usd")
+    return response
 
 
 async def tool_budget(request: ToolCallRequest, call: ToolCall) -> ToolResult:
@@ -54,38 +63,65 @@ async def tool_budget(request: ToolCallRequest, call: ToolCall) -> ToolResult:
         step.account.settle(one, one)
 
 
-async def _reserve(step: Step, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], Amount]:
+async def _reserve(step: Step, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], Amount, bool]:
+    """Return the request to make, what was reserved for it, and whether its answer has less room than it might take."""
     account = step.account
     if account.room("tokens") is None and account.room("usd") is None:
         amount = Amount(model_calls=1)
         await account.reserve_when_free(amount)
-        return request, amount
+        return request, amount, False
     name, most_in = describe_model(request.model), upper_token_count(request)
     least = _amount(name, most_in, LEAST_OUTPUT)
     await account.reserve_when_free(least)
-    account.settle(least, Amount())
-    # No suspension between here and the reservation, so the room cannot shrink.
-    output = getattr(request.model, "max_tokens", None) or MAX_OUTPUT
-    tokens, usd = account.room("tokens"), account.room("usd")
-    if tokens is not None:
-        output = min(output, int(tokens) - most_in)
-    while usd is not None and output > LEAST_OUTPUT and _amount(name, most_in, output).usd > usd:
-        output = max(LEAST_OUTPUT, output // 2)
+    wanted: int = getattr(request.model, "max_tokens", None) or MAX_OUTPUT
+    output = _most_output(account, name, most_in, wanted)
     amount = _amount(name, most_in, output)
-    account.reserve(amount)
-    return request.override(model_settings={**request.model_settings, "max_tokens": output}), amount
+    try:
+        account.reserve(Amount(tokens=amount.tokens - least.tokens, usd=amount.usd - least.usd))
+    except BudgetExceeded:  # a run on another event loop was faster: the least is ours already
+        output, amount = LEAST_OUTPUT, least
+    request = request.override(model_settings={**request.model_settings, "max_tokens": output})
+    return request, amount, output < wanted
+
+
+def _most_output(account: Account, model: str, most_in: int, wanted: int) -> int:
+    """Return how many tokens the answer may have, given that `LEAST_OUTPUT` is reserved for it already."""
+    tokens, usd = account.room("tokens"), account.room("usd")
+    output = wanted if tokens is None else min(wanted, int(tokens) + LEAST_OUTPUT)
+    if usd is not None:
+        usd += _amount(model, most_in, LEAST_OUTPUT).usd
+        while output > LEAST_OUTPUT and _amount(model, most_in, output).usd > usd:
+            output = max(LEAST_OUTPUT, output // 2)
+    return output
 
 
 def upper_token_count(request: ModelRequest[Any]) -> int:
-    """Return more tokens than the request can have: one for two bytes of text, and some for each message and tool.
+    """Return at least as many tokens as the request has in common tokenizers, with some for each message and tool.
 
-    A tokenizer would have to be downloaded; the provider's own count replaces this when the call is settled.
+    Two letters or spaces are a token at worst, and so is one byte of anything else. A tokenizer would have to be downloaded;
+    the provider's own count replaces this when the call is settled.
     """
-    texts = [str(m.content) for m in request.messages]
-    if request.system_message is not None:
-        texts.append(str(request.system_message.content))
-    tools = sum(len(str(getattr(t, "args", t))) + len(str(getattr(t, "description", ""))) for t in request.tools)
-    return sum(len(text.encode("utf-8", "replace")) // 2 + 8 for text in texts) + tools // 2
+    messages = [request.system_message, *request.messages] if request.system_message else request.messages
+    texts = [str(message.content) for message in messages]
+    texts += [json.dumps(m.tool_calls, default=str) for m in messages if isinstance(m, AIMessage) and m.tool_calls]
+    texts += [f"{getattr(tool, 'args', tool)}{getattr(tool, 'description', '')}" for tool in request.tools]
+    if request.response_format is not None:
+        texts += [_schema_text(schema) for schema in schemas_of(request.response_format).values()]
+    return sum(_upper_count(text) + 8 for text in texts)
+
+
+def _schema_text(schema: Any) -> str:
+    return json.dumps(schema) if isinstance(schema, dict) else _text_of_type(schema)
+
+
+@lru_cache(maxsize=64)
+def _text_of_type(schema: Any) -> str:
+    return json.dumps(TypeAdapter(schema).json_schema())
+
+
+def _upper_count(text: str) -> int:
+    data = text.encode("utf-8", "replace")
+    return (len(data) + len(_NOT_A_LETTER.findall(data)) + 1) // 2
 
 
 def _amount(model: str, tokens_in: int, tokens_out: int) -> Amount:
@@ -93,8 +129,9 @@ def _amount(model: str, tokens_in: int, tokens_out: int) -> Amount:
     return Amount(model_calls=1, tokens=tokens_in + tokens_out, usd=price(model, usage) or 0.0)
 
 
-def _spent_since(before: Usage, after: Usage) -> Amount:
-    """Return what the call used. A call that failed counts as a call."""
+def _spent_since(step: Step, before: Usage, known_usd: float) -> Amount:
+    """Return what the call used. A call that failed counts as a call, one of unknown price as free."""
+    after = step.usage
     tokens = after["input_tokens"] + after["output_tokens"] - before["input_tokens"] - before["output_tokens"]
-    usd = (after["usd"] or 0.0) - (before["usd"] or 0.0)
-    return Amount(model_calls=max(1, after["model_calls"] - before["model_calls"]), tokens=tokens, usd=max(0.0, usd))
+    calls = max(1, after["model_calls"] - before["model_calls"])
+    return Amount(model_calls=calls, tokens=tokens, usd=step.known_usd - known_usd)

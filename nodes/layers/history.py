@@ -6,11 +6,11 @@ cancelled during a tool, when a handoff stood beside another call, or when messa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from nodes.layers.layer import ModelCall
 
@@ -19,50 +19,55 @@ MAX_CHARACTERS = 200_000
 
 NOT_ANSWERED = "This call was not carried out: the run moved on or was stopped before it ended."
 
+Content = str | list[Any]
+
 
 async def valid_history(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
     """Send a history in which every tool call is answered once, and every text can be encoded."""
-    return await call(request.override(messages=compile_history(request.messages)))
+    system = encodable(request.system_message) if request.system_message is not None else None
+    assert system is None or isinstance(system, SystemMessage)
+    return await call(request.override(messages=compile_history(request.messages), system_message=system))
 
 
 def compile_history(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """Return messages that satisfy the strict provider rule; a valid history comes back unchanged.
+    """Return messages that satisfy the strict provider rule; a valid history comes back unchanged, its messages too.
 
     Laws: idempotent; the text of every tool result of the input is in the output; order is kept otherwise.
     """
-    answers: dict[str, list[ToolMessage]] = {}
-    for message in messages:
-        if isinstance(message, ToolMessage):
-            answers.setdefault(message.tool_call_id, []).append(message)
+    readable = [_with_readable_calls(message, at) for at, message in enumerate(messages)]
+    results = _results_by_asker(readable)
     compiled: list[AnyMessage] = []
-    placed: set[int] = set()
-    for message in messages:
+    for at, message in enumerate(readable):
         if isinstance(message, ToolMessage):
-            if id(message) not in placed and not _asked_later(message, messages):
-                compiled.append(_as_note(message))
-                placed.add(id(message))
+            compiled += [_as_note(message)] if at in results[None] else []
             continue
         compiled.append(encodable(message))
-        if isinstance(message, AIMessage):
-            for tool_call in message.tool_calls:
-                results = [m for m in answers.get(tool_call["id"] or "", []) if id(m) not in placed]
-                compiled.append(encodable(_one_answer(tool_call["id"] or "", tool_call["name"], results)))
-                placed.update(id(m) for m in results)
+        if isinstance(message, AIMessage) and message.tool_calls:
+            compiled += _answers(message, [readable[place] for place in results.get(at, ())])
     return compiled
 
 
 def encodable(message: AnyMessage) -> AnyMessage:
     """Return the message with text that UTF-8 can encode and that is not endless; the same object if it was fine."""
-    if not isinstance(message.content, str):
-        return message
-    text = message.content
+    fields = ["content", "name"]
+    if isinstance(message, AIMessage):
+        fields.append("tool_calls")
+    elif isinstance(message, ToolMessage):
+        fields.append("tool_call_id")  # as its call's id is changed
+    changes = {}
+    for field in fields:
+        value = getattr(message, field)
+        if (new := _encodable(value)) is not value:
+            changes[field] = new
+    return message.model_copy(update=changes) if changes else message
+
+
+def readable_text(text: str, most: int = MAX_CHARACTERS) -> str:
+    """Return the text as UTF-8 can encode it, at most about `most` characters of it; the same object if it was fine."""
     if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8")
-    if len(text) > MAX_CHARACTERS:
-        text = clip(text, MAX_CHARACTERS)
-    return (
-        message if text is message.content or text == message.content else message.model_copy(update={"content": text})
-    )
+        encoded = text.encode("utf-8", "replace").decode("utf-8")
+        text = text if encoded == text else encoded
+    return clip(text, most)
 
 
 def clip(text: str, most: int) -> str:
@@ -73,19 +78,96 @@ def clip(text: str, most: int) -> str:
     return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[len(text) - half :]}"
 
 
-def _one_answer(call_id: str, name: str, results: list[ToolMessage]) -> ToolMessage:
-    if not results:
-        return ToolMessage(NOT_ANSWERED, tool_call_id=call_id, name=name, status="error")
+def _encodable(value: Any) -> Any:
+    """Return plain data with every text in it encodable; the same object if nothing had to change."""
+    if isinstance(value, str):
+        return readable_text(value)
+    if isinstance(value, dict):
+        items = [(_encodable(key), _encodable(part)) for key, part in value.items()]
+        same = all(new is part for (_, new), part in zip(items, value.values(), strict=True))
+        return value if same and all(key is old for (key, _), old in zip(items, value, strict=True)) else dict(items)
+    if isinstance(value, list):
+        parts = [_encodable(part) for part in value]
+        return value if all(new is part for new, part in zip(parts, value, strict=True)) else parts
+    return value
+
+
+def _with_readable_calls(message: AnyMessage, at: int) -> AnyMessage:
+    """Return an AI message whose calls all have an id, and whose unreadable calls are words: nothing could answer them."""
+    if not isinstance(message, AIMessage):
+        return message
+    changes: dict[str, Any] = {}
+    if any(not call["id"] for call in message.tool_calls):
+        named = [{**call, "id": call["id"] or f"call-{at}-{i}"} for i, call in enumerate(message.tool_calls)]
+        changes["tool_calls"] = named
+    if message.invalid_tool_calls:
+        lost = ", ".join(str(call.get("name")) for call in message.invalid_tool_calls)
+        note = f"[Not carried out, since the arguments could not be read: {lost}]"
+        changes["content"] = _joined([message.content, note]) if message.content else note
+        changes["invalid_tool_calls"] = []
+    if changes:  # clients send the calls that stand here too
+        kept = {
+            key: value for key, value in message.additional_kwargs.items() if key not in ("tool_calls", "function_call")
+        }
+        changes["additional_kwargs"] = kept
+    return message.model_copy(update=changes) if changes else message
+
+
+def _results_by_asker(messages: Sequence[AnyMessage]) -> dict[int | None, list[int]]:
+    """Return the places of tool results by the place of the message that asked for them; under None those nobody did.
+
+    A result belongs to the last message before it that asked for its id, else to the first one after it.
+    """
+    askers: dict[str, list[int]] = {}
+    for at, message in enumerate(messages):
+        for call in message.tool_calls if isinstance(message, AIMessage) else ():
+            askers.setdefault(call["id"] or "", []).append(at)
+    found: dict[int | None, list[int]] = {None: []}
+    for at, message in enumerate(messages):
+        if isinstance(message, ToolMessage):
+            asked = askers.get(message.tool_call_id, [])
+            before = [asker for asker in asked if asker < at]
+            found.setdefault(before[-1] if before else asked[0] if asked else None, []).append(at)
+    return found
+
+
+def _answers(message: AIMessage, results: Sequence[AnyMessage]) -> Iterator[AnyMessage]:
+    """Yield one result for each call of a message, in the order the results came in; then those that are missing."""
+    open_calls = [call["id"] for call in message.tool_calls]
+    by_call: list[list[ToolMessage]] = []
+    for result in results:
+        assert isinstance(result, ToolMessage)
+        same = next((group for group in by_call if group[0].tool_call_id == result.tool_call_id), None)
+        if result.tool_call_id in open_calls:
+            open_calls.remove(result.tool_call_id)
+            by_call.append([result])
+        elif same is not None:
+            same.append(result)
+    for group in by_call:
+        yield encodable(_one_of(group))
+    for call in message.tool_calls:
+        if call["id"] in open_calls:
+            open_calls.remove(call["id"])
+            yield encodable(ToolMessage(NOT_ANSWERED, tool_call_id=call["id"] or "", name=call["name"], status="error"))
+
+
+def _one_of(results: list[ToolMessage]) -> ToolMessage:
     if len(results) == 1:
         return results[0]
-    return results[-1].model_copy(update={"content": "\n\n".join(m.text for m in results)})
+    return results[-1].model_copy(update={"content": _joined([result.content for result in results])})
 
 
-def _asked_later(result: ToolMessage, messages: Sequence[AnyMessage]) -> bool:
-    """Whether some message asks for this result, so that it is or will be placed behind its call."""
-    return any(isinstance(m, AIMessage) and any(c["id"] == result.tool_call_id for c in m.tool_calls) for m in messages)
-
-
-def _as_note(result: ToolMessage) -> HumanMessage:
+def _as_note(result: ToolMessage) -> AnyMessage:
     name = f" of {result.name}" if result.name else ""
-    return HumanMessage(f"Result{name} from an earlier call:\n{clip(result.text, MAX_CHARACTERS)}", id=result.id)
+    content = _joined([f"Result{name} from an earlier call:", result.content], between="\n")
+    return encodable(HumanMessage(content, id=result.id))
+
+
+def _joined(contents: Sequence[Content], *, between: str = "\n\n") -> Content:
+    """Return contents as one: a text when all are texts, else a list of blocks."""
+    if all(isinstance(content, str) for content in contents):
+        return between.join(str(content) for content in contents)
+    blocks: list[Any] = []
+    for content in contents:
+        blocks += [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return blocks

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain.agents.structured_output import StructuredOutputError
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
+from nodes.layers.history import compile_history
 from nodes.layers.layer import ModelCall
 from nodes.step import current_step
 from state.errors import (
@@ -21,6 +23,9 @@ from state.errors import (
     UnparsableOutput,
     WrongShape,
 )
+
+MAX_STARTS = 200
+"""Places of a text that are tried for the beginning of a JSON object."""
 
 _CUT = {"length", "max_tokens", "MAX_TOKENS"}
 _FILTERED = {"content_filter", "SAFETY", "safety", "RECITATION", "PROHIBITED_CONTENT"}
@@ -36,10 +41,11 @@ async def output_check(request: ModelRequest[Any], call: ModelCall) -> ModelResp
     response, problem = await _checked(request, call)
     if problem is None:
         return response
-    if step.call_attempts >= step.policy.max_attempts:
+    if step.call_attempts >= step.call_limit:
         raise problem
     step.emit("decided", decision="repair", reason=type(problem).__name__)
-    again = request.override(messages=[*request.messages, *_with_reason(response.result, problem)])
+    told = compile_history([*request.messages, *_with_reason(response.result, problem)])
+    again = request.override(messages=told)
     response, problem = await _checked(again, call)
     if problem is not None:
         raise problem
@@ -55,16 +61,17 @@ async def _checked(request: ModelRequest[Any], call: ModelCall) -> tuple[ModelRe
     except (ValueError, IndexError) as error:
         if not _is_malformed_response(error):
             raise
-        return ModelResponse(result=[]), UnparsableOutput(f"the provider's response is malformed ({type(error).__name__})")
+        problem = UnparsableOutput(f"the provider's response is malformed ({type(error).__name__})")
+        return ModelResponse(result=[]), problem
     answer = next((m for m in response.result if isinstance(m, AIMessage)), None)
     if answer is None:
         return response, EmptyOutput("the model gave no message")
     if response.structured_response is not None:
         return response, None
-    problem = find_problem(answer)
-    if problem is None and request.response_format is not None:
+    found = find_problem(answer)
+    if found is None and request.response_format is not None:
         return _structured(request, response, answer)
-    return response, problem
+    return response, found
 
 
 def _is_malformed_response(error: Exception) -> bool:
@@ -74,13 +81,13 @@ def _is_malformed_response(error: Exception) -> bool:
 
 def find_problem(answer: AIMessage) -> OutputError | None:
     """Return what makes an answer unusable, or None."""
-    reason = str(answer.response_metadata.get("finish_reason") or answer.response_metadata.get("stop_reason") or "")
+    reason = finish_reason(answer)
     refusal = answer.additional_kwargs.get("refusal")
     if refusal or reason == "refusal":
         return RefusedOutput(f"the model declined: {str(refusal or answer.text)[:200]}")
     if reason in _FILTERED:
         return FilteredOutput("the provider's content filter withheld the answer")
-    if reason in _CUT:
+    if is_cut(answer):
         return CutOutput("the answer ended at the token limit")
     if answer.invalid_tool_calls:
         return UnparsableOutput(f"arguments of {answer.invalid_tool_calls[0].get('name')!r} are not valid JSON")
@@ -89,11 +96,22 @@ def find_problem(answer: AIMessage) -> OutputError | None:
     return None
 
 
+def is_cut(answer: AIMessage) -> bool:
+    """Whether the answer ended at a token limit."""
+    return finish_reason(answer) in _CUT
+
+
+def finish_reason(answer: AIMessage) -> str:
+    """Return why the provider says the answer ended, or nothing."""
+    metadata = answer.response_metadata
+    return str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")
+
+
 def _structured(
     request: ModelRequest[Any], response: ModelResponse[Any], answer: AIMessage
 ) -> tuple[ModelResponse[Any], OutputError | None]:
     """Check an answer that should have been structured: text with the JSON in it is taken, another shape is not."""
-    schemas = _schemas(request.response_format)
+    schemas = schemas_of(request.response_format)
     if any(call["name"] not in schemas for call in answer.tool_calls):
         return response, None  # it asks for a tool first
     rejected = next((m for m in response.result if isinstance(m, ToolMessage)), None)
@@ -108,15 +126,27 @@ def _structured(
 
 
 def parse_json_answer(text: str, schema: Any) -> Any:
-    """Return the first JSON object in a text that fits the schema, or None. Text around it is passed over."""
+    """Return the first JSON object in a text that fits the schema, or None. Text around it is passed over.
+
+    Bound: `MAX_STARTS` places where an object may begin are tried.
+    """
     decoder, start = json.JSONDecoder(), text.find("{")
-    while start != -1:
+    for _ in range(MAX_STARTS):
+        if start == -1:
+            break
         try:
-            value, _ = decoder.raw_decode(text, start)
-            return value if isinstance(schema, dict) else TypeAdapter(schema).validate_python(value)
-        except (json.JSONDecodeError, ValidationError):
+            return _fitting(decoder.raw_decode(text, start)[0], schema)
+        except (ValueError, RecursionError):  # no JSON, another shape, or nested beyond reason
             start = text.find("{", start + 1)
     return None
+
+
+def _fitting(value: Any, schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return TypeAdapter(schema).validate_python(value)
+    if missing := set(schema.get("required", ())) - set(value):
+        raise ValueError(f"without {sorted(missing)}")
+    return value
 
 
 def as_plain_json(value: Any) -> dict[str, Any] | None:
@@ -129,13 +159,16 @@ def as_plain_json(value: Any) -> dict[str, Any] | None:
     return plain if isinstance(plain, dict) else {"value": plain}
 
 
-def _schemas(response_format: Any) -> dict[str, Any]:
+def schemas_of(response_format: Any) -> dict[str, Any]:
+    """Return the schemas that an answer may have, by the name that the model knows them by."""
     specs = getattr(response_format, "schema_specs", None)
     if specs:
         return {spec.name: spec.schema for spec in specs}
     schema = getattr(response_format, "schema", response_format)
-    name = schema.get("title", "response") if isinstance(schema, dict) else getattr(schema, "__name__", "response")
-    return {name: schema}
+    if isinstance(schema, dict):
+        return {schema.get("title", "response"): schema}
+    several = get_args(schema) if get_origin(schema) in (Union, UnionType) else (schema,)
+    return {getattr(one, "__name__", "response"): one for one in several}
 
 
 def _with_reason(result: list[Any], problem: OutputError) -> list[AnyMessage]:

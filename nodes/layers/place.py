@@ -5,15 +5,33 @@ A place is held for one call only, never while waiting for another agent, so age
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 
 from nodes.layers.layer import ModelCall
 from nodes.step import Step, current_step
+
+
+class Place:
+    """One of a run's places, while it is held."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self.places, self.held = places, True
+
+    def give_up(self) -> None:
+        """Let another call have the place, once."""
+        if self.held:
+            self.held = False
+            self.places.release()
+
+
+_mine: ContextVar[Place | None] = ContextVar("orchestra_place", default=None)
 
 
 async def model_place(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
@@ -24,8 +42,19 @@ async def model_place(request: ModelRequest[Any], call: ModelCall) -> ModelRespo
 
 @asynccontextmanager
 async def place(step: Step) -> AsyncIterator[None]:
-    """Hold one of the run's places; the wait for it is not counted as the step's time."""
-    asked = time.monotonic()
-    async with step.run.places:
-        step.queued += time.monotonic() - asked
+    """Hold one of the run's places; the wait for it is not counted as the step's time.
+
+    A function that starts agents gives up the place it is called in: it waits for them, and they need places too.
+    """
+    outer, asked = _mine.get(), time.monotonic()
+    if outer is not None and outer.places is step.run.places:
+        outer.give_up()
+    await step.run.places.acquire()
+    step.queued += time.monotonic() - asked
+    held = Place(step.run.places)
+    token = _mine.set(held)
+    try:
         yield
+    finally:
+        _mine.reset(token)
+        held.give_up()

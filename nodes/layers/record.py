@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
 
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
 from nodes.models import describe_model
 from nodes.prices import price
-from nodes.step import current_step
-from state.outcome import Usage
+from nodes.step import Step, current_step
+from state.outcome import Usage, add_usage
 
 
 async def record_model(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
@@ -56,13 +58,35 @@ async def record_tool(request: ToolCallRequest, call: ToolCall) -> ToolResult:
     return result
 
 
+def adopt_earlier_calls(step: Step, messages: Sequence[AnyMessage]) -> None:
+    """Count what the step did before the run was stopped or paused, as its loop's messages since the task tell.
+
+    They are there at the first call of a step only where a loop is taken up again.
+    """
+    if step.attempts or not messages or isinstance(messages[-1], HumanMessage):
+        return
+    earlier = list(takewhile(lambda message: not isinstance(message, HumanMessage), reversed(messages)))
+    tools = sum(1 for message in earlier if isinstance(message, ToolMessage)) - step.usage["tool_calls"]
+    usage = Usage(model_calls=0, tool_calls=max(0, tools), input_tokens=0, output_tokens=0, usd=0.0)
+    for message in earlier:
+        if isinstance(message, AIMessage):
+            counted = message.usage_metadata
+            tokens = (counted["input_tokens"], counted["output_tokens"]) if counted is not None else (0, 0)
+            usage = add_usage(usage, _usage(describe_model(step.model), *tokens))
+    step.attempts += usage["model_calls"]
+    step.spend(usage)
+    step.account.adopt(usage)
+
+
 def usage_of(model: str, request: ModelRequest[Any], answer: AIMessage) -> Usage:
     """Return what a call used: the provider's count where it gave one, else an estimate of four characters a token."""
     counted = answer.usage_metadata
     if counted is not None:
-        tokens_in, tokens_out = counted["input_tokens"], counted["output_tokens"]
-    else:
-        tokens_in, tokens_out = count_tokens_approximately(request.messages), count_tokens_approximately([answer])
+        return _usage(model, counted["input_tokens"], counted["output_tokens"])
+    return _usage(model, count_tokens_approximately(request.messages), count_tokens_approximately([answer]))
+
+
+def _usage(model: str, tokens_in: int, tokens_out: int) -> Usage:
     usage = Usage(model_calls=1, tool_calls=0, input_tokens=tokens_in, output_tokens=tokens_out, usd=None)
     usage["usd"] = price(model, usage)
     return usage

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain_core.exceptions import ModelError as ProviderError
-from langgraph.errors import GraphBubbleUp
+from langgraph.errors import GraphBubbleUp, is_invalid_resume
 
 from nodes.layers.layer import ModelCall
+from nodes.layers.timeout import seconds_left
 from nodes.models import aload_model
 from nodes.step import Step, current_step
-from state.errors import OrchestraError, OutputError
+from state.errors import BudgetExceeded, InvalidAnswer, OrchestraError, PersistenceError, ScriptError
 
 MAX_BACKOFF = 8.0
 """Seconds; the longest wait of our own choosing."""
@@ -30,26 +31,24 @@ async def retry(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[An
     Bound: `policy.max_attempts` calls in all, repairs by the output check included; one is kept back per fallback model.
     """
     step = current_step()
-    step.call_attempts = 0
-    models = [f.model for f in step.policy.fallbacks() if f.model is not None]
-    most = max(1, step.policy.max_attempts - len(models))
+    most, models = step.policy.max_attempts, [f.model for f in step.policy.fallbacks() if f.model is not None]
+    step.call_attempts, step.call_limit = 0, max(1, most - len(models))
     try:
-        return await attempt(lambda: call(request), step, most=most)
-    except GraphBubbleUp:
-        raise
+        return await attempt(lambda: call(request), step, most=step.call_limit)
     except Exception as error:
-        failure = error
-        if isinstance(error, OrchestraError) and not isinstance(error, OutputError):
+        if is_final(error):
             raise
-    for model in models:
-        if step.call_attempts >= step.policy.max_attempts:
+        failure = error
+    for left, model in zip(range(len(models) - 1, -1, -1), models, strict=True):
+        if step.call_attempts >= most:
             break
         step.emit("decided", decision="fallback", reason=type(failure).__name__)
+        step.call_limit = max(step.call_attempts + 1, most - left)
         try:
             return await call(request.override(model=await aload_model(model)))
-        except GraphBubbleUp:
-            raise
-        except Exception as error:  # noqa: BLE001  # the last failure is raised below
+        except Exception as error:
+            if is_final(error):
+                raise
             failure = error
     raise failure
 
@@ -63,10 +62,21 @@ async def attempt(call: Callable[[], Awaitable[ResultT]], step: Step, *, most: i
         except Exception as error:
             step.call_attempts = max(step.call_attempts, before + 1)
             wait = seconds_to_wait(error, step.call_attempts, backoff=step.policy.backoff)
-            left = step.account.seconds_left()
+            left = seconds_left(step)
             if wait is None or step.call_attempts >= most or (left is not None and wait >= left):
                 raise
         await asyncio.sleep(wait)
+
+
+def is_final(error: Exception) -> bool:
+    """Whether an error ends the step whatever could be tried instead: it is about the run, or a limit was reached."""
+    return isinstance(error, BudgetExceeded) or concerns_run(error)
+
+
+def concerns_run(error: Exception) -> bool:
+    """Whether an error is none of the agent's: a pause or a wrong answer to one, storage, or a script that ran out."""
+    about_run = isinstance(error, GraphBubbleUp | PersistenceError | ScriptError | InvalidAnswer)
+    return about_run or is_invalid_resume(error)
 
 
 def seconds_to_wait(error: Exception, attempts: int, *, backoff: float) -> float | None:

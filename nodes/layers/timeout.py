@@ -21,22 +21,23 @@ class AttemptTimeout(TimeoutError):
 
 async def model_timeout(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
     """Make the call within the policy's timeout and what is left of the run's time."""
-    async with time_limit(current_step()):
+    step = current_step()
+    async with time_limit(step, step.policy.timeout):
         return await call(request)
 
 
 @asynccontextmanager
-async def time_limit(step: Step) -> AsyncIterator[None]:
-    """Cancel what runs inside when the attempt's limit, the budget's seconds or the run's deadline is reached.
+async def time_limit(step: Step, limit: float | None) -> AsyncIterator[None]:
+    """Cancel what runs inside when the limit in seconds, the budget's seconds or the run's deadline is reached.
 
     Raises:
-        AttemptTimeout: The policy's timeout was the limit.
-        BudgetExceeded: The time of the run was the limit.
+        AttemptTimeout: `limit` was reached.
+        BudgetExceeded: The time of the run was over first.
     """
-    limit, left = step.policy.timeout, seconds_left(step)
+    left = seconds_left(step)
     if left is not None and left <= 0:
         raise BudgetExceeded("seconds", cap=0, spent=-left, owner=step.account.owner)
-    bound = limit if left is None else min(limit, left)
+    bound = left if limit is None else limit if left is None else min(limit, left)
     timer = asyncio.timeout(bound)
     try:
         async with timer:
@@ -44,8 +45,9 @@ async def time_limit(step: Step) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not timer.expired():
             raise  # the provider's own timeout; the retry layer knows what it means
-        if bound < limit:
-            raise BudgetExceeded("seconds", cap=bound, spent=bound, owner=step.account.owner) from error
+        if limit is None or bound != limit:
+            spent = bound or 0.0
+            raise BudgetExceeded("seconds", cap=spent, spent=spent, owner=step.account.owner) from error
         raise AttemptTimeout(f"no result within {limit:g} s") from error
 
 

@@ -123,7 +123,7 @@ def _text(blocks: list[Block], unit: Unit) -> str:
     for before, block in pairwise(blocks):
         adjacent = unit == "line" and block.first - before.last <= 1
         text += ("\n" if adjacent else "\n\n") + block.text
-    return text
+    return text.rstrip()
 
 
 def _fitting(block: Block) -> Iterator[Block]:

@@ -40,6 +40,10 @@ _MATCHING = """
 SELECT p.id, p.key, p.source, p.heading, p.place, p.text, p.marks, -s.rank
 FROM (SELECT rowid, rank FROM search WHERE search MATCH ? ORDER BY rank LIMIT ?) s JOIN placed p ON p.id = s.rowid
 """
+_SOME_MATCHING = """
+SELECT p.id, p.key, p.source, p.heading, p.place, p.text, p.marks, -s.rank
+FROM (SELECT rowid, rank FROM search WHERE search MATCH ? LIMIT ?) s JOIN placed p ON p.id = s.rowid
+"""
 _LIST = (
     "SELECT source, title, passages FROM documents WHERE passages > 0 AND lower(source) GLOB lower(?) ORDER BY source"
 )
@@ -157,8 +161,11 @@ class Index:
             expression: In FTS5 query syntax.
             limit: How many at most.
         """
-        rows = self._rows(_MATCHING, expression, limit)
-        return [Hit(_passage(row), frozenset(row[6].split()), row[7]) for row in rows]
+        return [_hit(row) for row in self._rows(_MATCHING, expression, limit)]
+
+    def some_matching(self, expression: str, limit: int) -> list[Hit]:
+        """Find the first passages that match, in no order; however many there are, this takes no time to speak of."""
+        return [_hit(row) for row in self._rows(_SOME_MATCHING, expression, limit)]
 
     def find(self, identifier: str) -> tuple[int, Passage] | None:
         """Find a passage by its id, with its position in the index."""
@@ -214,6 +221,10 @@ def _passage(row: tuple[Any, ...]) -> Passage:
     return Passage.model_construct(
         id=f"p:{key:010x}", source=source, heading=heading, place=place, text=text, score=0.0
     )
+
+
+def _hit(row: tuple[Any, ...]) -> Hit:
+    return Hit(_passage(row), frozenset(row[6].split()), row[7])
 
 
 def _not_there_yet(connection: sqlite3.Connection, batch: Sequence[ReadDocument]) -> list[ReadDocument]:

@@ -21,6 +21,7 @@ from tools.retrieval.words import (
 _LONGEST = 4_000  # characters of a question that are read
 _MOST_TERMS = 24
 _PART = 0.4  # weight of a part of a name beside the whole
+_JOINED = 0.5  # weight of two neighbouring words written as one: "time out", "timeout"
 _CALL = 0.6  # weight of what an operator is called
 _VAGUE = 0.3  # weight of words that say what kind of answer is wanted rather than what it is about
 _VAGUE_WORDS = frozenset(
@@ -48,6 +49,8 @@ _VAGUE_WORDS = frozenset(
 )
 _NAME = re.compile(r"(?<![\w.])(?:[^\W\d]\w*(?:(?:\.|::)[^\W\d]\w*)+|\w*_\w*|[^\W\d_]\w*)(?![\w])")
 _QUOTED = re.compile(r"""(?<!\w)(["'`]{1,2})([^"'`\n]{1,16})\1(?!\w)""")
+_NEIGHBOURS = re.compile(r"\b([a-z]{2,})[ -](?=([a-z]{2,})\b)")
+_SHORTEST_JOINED = 6  # letters
 _OPERATOR = re.compile(r"(?<!\S)([+*/%@&|^~<>=!]{1,3}|->|:=|\?\?|\?(?=\s+\w))(?=[\s?.,;)]|$)")
 # Little words that a sentence names instead of using: "between is and ==", "the with statement", "what does in do".
 _NAMED = re.compile(
@@ -79,7 +82,7 @@ define definition
 describe description
 explain explanation
 permit permission
-write written
+write written wrote author
 overwrite overwritten
 override overridden overriding
 catch caught
@@ -148,7 +151,7 @@ def parse_query(text: str) -> list[Term]:
     """Take a question apart, the whole of a name before its parts; [] when it holds no word at all."""
     text = text[:_LONGEST]
     terms: dict[tuple[object, ...], Term] = {}
-    for term in (*_mentions(text), *_names(text)):
+    for term in (*_mentions(text), *_names(text), *_joined(text)):
         terms.setdefault((term.forms, term.mark), term)
     if not terms:
         terms = {(word,): _word(word) for word in words(text)}
@@ -196,6 +199,13 @@ def _names(text: str) -> Iterator[Term]:
         elif parts[0] not in STOP_WORDS:
             yield _word(parts[0])
     yield from (Term((), mark) for mark in cjk_marks(fold(text)))
+
+
+def _joined(text: str) -> Iterator[Term]:
+    """Yield neighbouring words written as one; the index knows which of them exist."""
+    for first, second in _NEIGHBOURS.findall(fold(text)):
+        if not {first, second} <= STOP_WORDS and len(first + second) >= _SHORTEST_JOINED:
+            yield Term(((first + second,),), weight=_JOINED)
 
 
 def _word(word: str, weight: float = 1.0) -> Term:

@@ -22,6 +22,10 @@ _PROSE_SHARE = 0.3  # share of stop words from which a text is all prose
 # What headings say of everything: these words say nothing about what a section is about.
 _KINDS = "def class statement statements clause expression expressions operator function method section introduction"
 _NOT_FOCUS = STOP_WORDS.union(_KINDS.split())
+# What happened to something is not what it is, unless that was asked.
+_HISTORY = frozenset(("changelog", "changes", "history", "releases", "news"))
+_ASKS_HISTORY = frozenset(map(stem, ("version", "change", "changelog", "release", "new", "added", "fixed", "history")))
+_HISTORY_FACTOR = 0.8
 # What counts less, because much like it was taken already.
 _PER_SECTION, _SECTION_FACTOR = 2, 0.75
 _PER_DOCUMENT, _DOCUMENT_FACTOR = 3, 0.9
@@ -88,9 +92,8 @@ def _compared(term: Term, share: float) -> _Asked:
 
 def _scored(hit: Hit, question: _Question) -> _Candidate:
     passage = hit.passage
-    tokens, heading_words = words(passage.text), words(passage.heading)
-    body, heading = _look(tokens, question), _look(heading_words, question)
-    path = _look(words(passage.source), question)
+    tokens, heading_words, path_words = words(passage.text), words(passage.heading), words(passage.source)
+    body, heading, path = (_look(some, question) for some in (tokens, heading_words, path_words))
     parts = hit.marks | {stem(mark) for mark in hit.marks}
     held: dict[int, float] = {}
     headed = 0.0
@@ -109,6 +112,8 @@ def _scored(hit: Hit, question: _Question) -> _Candidate:
     score += _FOCUS * _focus(passage.heading, question) + _BM25 * (hit.bm25 / question.best if question.best > 0 else 0)
     score += _PROSE * _prose(tokens) if question.prose else 0.0
     score *= _SHORT_FACTOR if len(passage.text) < _SHORT else 1.0
+    if not _HISTORY.isdisjoint((*heading_words, *path_words)) and _ASKS_HISTORY.isdisjoint(question.stems):
+        score *= _HISTORY_FACTOR
     score *= _DRAWN_FACTOR if sum(map(len, tokens)) < _DRAWN * len("".join(passage.text.split())) else 1.0
     return _Candidate(passage, score, frozenset(tokens), held)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from math import log
 
 from tools.passage import Passage
-from tools.retrieval.index import Index
+from tools.retrieval.index import Hit, Index
 from tools.retrieval.query import Term, is_sentence, parse_query
 from tools.retrieval.ranking import rank
 from tools.retrieval.stemming import stem
 
 _CANDIDATES = 60  # passages that are ranked word by word
 _AFFORDABLE = 12_000  # matching passages that a search computes BM25 for, about a microsecond each
+_MOST_COMMON = 3  # common terms that a passage must hold together to be looked at for them
 _SHORTEST_PREFIX = 4  # letters of an unknown word that may be the beginning of a known one
 
 
@@ -30,35 +31,35 @@ class Search:
     def best(self, query: str, limit: int) -> list[Passage]:
         """Find the passages that answer a question best, at most `limit`, the best first."""
         frequencies = {term: self._frequency(term) for term in parse_query(query)}
-        expression = self._expression(frequencies)
-        if not expression:
-            return []
         weights = {term: term.weight * self._rarity(count) for term, count in frequencies.items() if count}
-        return rank(self._index.matching(expression, _CANDIDATES), weights, limit, prose=is_sentence(query))
+        return rank(self._candidates(frequencies), weights, limit, prose=is_sentence(query))
 
-    def _expression(self, frequencies: dict[Term, int]) -> str:
-        """Write the full-text expression of a search: every rare term, and of common ones only where they meet.
+    def _candidates(self, frequencies: dict[Term, int]) -> list[Hit]:
+        """Find the passages worth ranking: those that hold rare terms, and those where common ones meet.
 
         BM25 is computed for every passage that matches, so a word in half of all passages would cost more than all
         else, and say less. Ranking still counts it in the passages that the others find.
         """
-        known = sorted((count, term) for term, count in frequencies.items() if count)
         choices = [
             f'"{term.forms[0][0]}"*' for term, count in frequencies.items() if not count and _may_be_prefix(term)
         ]
         common: list[Term] = []
         spent = 0
-        for count, term in known:
-            spent += count
-            if spent <= _AFFORDABLE:
+        for count, term in sorted((count, term) for term, count in frequencies.items() if count):
+            if spent + count <= _AFFORDABLE:
+                spent += count
                 choices.append(term.expression)
             else:
                 common.append(term)
-        if len(common) > 1:
-            choices.append("(" + " AND ".join(term.expression for term in common[:3]) + ")")
-        elif common and not choices:
-            choices.append(f"{{source heading marks}} : {common[0].expression}")
-        return " OR ".join(choices)
+        together = " AND ".join(term.expression for term in common[:_MOST_COMMON])
+        if len(common) > 1 and spent < _CANDIDATES:
+            choices.append(f"({{source heading}} : ({together}))")
+            choices += [_in_a_row([term for term in frequencies if term in common])]
+        hits = self._index.matching(" OR ".join(choices), _CANDIDATES) if choices else []
+        if common and len(hits) < _CANDIDATES:
+            there = {hit.passage.id for hit in hits}
+            hits += [hit for hit in self._index.some_matching(together, _CANDIDATES) if hit.passage.id not in there]
+        return hits[:_CANDIDATES]
 
     def _rarity(self, count: int) -> float:
         """Return the weight of a term that this many passages hold."""
@@ -79,5 +80,9 @@ class Search:
         return count
 
 
+def _in_a_row(terms: list[Term]) -> str:
+    return '"' + " ".join(word for term in terms for word in (term.forms[:1] or ((),))[0]) + '"'
+
+
 def _may_be_prefix(term: Term) -> bool:
-    return len(term.forms) == 1 == len(term.forms[0]) and len(term.forms[0][0]) >= _SHORTEST_PREFIX
+    return term.weight == 1 and len(term.forms) == 1 == len(term.forms[0]) and len(term.forms[0][0]) >= _SHORTEST_PREFIX

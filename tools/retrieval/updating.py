@@ -84,7 +84,7 @@ def _bring(file: File, known: dict[str, Known], source: DocumentSource, writer: 
             read = None
             writer.touch(file.source, _trusted_time(file))
         else:
-            read = _read(file, data, digest)
+            read = parse_file(file, data, digest)
             writer.write(read)
     known.pop(file.source, None)
     reason = read.reason if read else before.reason if before else ""
@@ -96,7 +96,7 @@ def _bring(file: File, known: dict[str, Known], source: DocumentSource, writer: 
         report.unchanged += 1
 
 
-def _read(file: File, data: bytes, digest: str) -> ReadDocument:
+def parse_file(file: File, data: bytes, digest: str) -> ReadDocument:
     """Parse and cut a document; one that cannot be read is kept with the reason, so that it is not tried every time."""
     read = ReadDocument(file.source, len(data), _trusted_time(file), digest)
     try:

@@ -1,0 +1,1 @@
+"""The rules of the embedded extractive engine: reading requests, ranking quotes, filling schemas, checking drafts."""

@@ -1,0 +1,157 @@
+"""The answer: quotes in reading order, each followed by its citation, or an abstention."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from nodes.engine.evidence import Evidence, Quote
+from nodes.engine.material import Material, all_abstain
+from nodes.engine.phrases import NO_MODEL, ONLY_REPEATS, abstain, text_abstains, unsaid
+from nodes.engine.question import Question
+from nodes.engine.request import Source
+from nodes.engine.selection import Excerpt, choose, excerpts
+from nodes.engine.sentences import Unit, units
+from nodes.engine.words import key_terms, terms, tokens
+
+GIVEN_SUFFICIENT = 0.4  # coverage; a text that comes with its question is likely about it, so less proves it
+SHORT_RESULT = 40  # words of a tool's result that is given as it is
+QUOTES_FOR = {"definition": 3, "quantity": 3, "time": 2, "person": 2, "yesno": 3, "reason": 4, "method": 5, "list": 5, "open": 5}
+
+
+def write_answer(material: Material) -> str:
+    """Answer from the sources in quotes with citations; say so when they do not answer."""
+    if material.grounded:
+        return _grounded(material)
+    if material.given:
+        return _from_given(material)
+    if all_abstain([source.text for source in material.request.uncited]):
+        return abstain(material.searched)
+    if material.request.steps:
+        return abstain(material.searched)
+    return NO_MODEL
+
+
+def write_summary(material: Material) -> str:
+    """Answer in at most two quotes."""
+    if not material.sources or not (material.sufficient or not material.grounded):
+        return write_answer(material)
+    if not material.grounded:
+        return render(central(material.given, limit=2))
+    return render(excerpts(material.evidence, [*_best(material)][:2]))
+
+
+def render(found: Iterable[Excerpt]) -> str:
+    """Write excerpts as Markdown: sentences in paragraphs, lists and code as such, a citation behind each quote."""
+    return "\n\n".join(_render(excerpt) for excerpt in found)
+
+
+def cite(text: str, source: Source) -> str:
+    """Put a source's citation behind a text; text without an id stays as it is."""
+    return f"{text} [{source.id}]" if source.id else text
+
+
+def central(sources: Sequence[Source], *, limit: int) -> list[Excerpt]:
+    """Choose the units that say most of what the sources say, in order, at most `limit` a call, fairly over the sources.
+
+    A unit counts the frequency of its terms in all sources, and a little for standing first.
+    """
+    pools = [(source, [unit for unit in units(source.text) if unit.kind in ("sentence", "item")]) for source in sources]
+    counts = Counter(term for _, pool in pools for unit in pool for term in set(terms(unit.text)))
+    found = []
+    share = max(1, math.ceil(limit / max(1, len(pools))))
+    for source, pool in pools:
+        ranked = sorted(pool, key=lambda unit: (-_centrality(unit, counts), unit.place))[:share]
+        if ranked:
+            found.append(Excerpt(source, tuple(sorted(ranked, key=lambda unit: unit.place))))
+    return found
+
+
+def _grounded(material: Material) -> str:
+    if not material.sufficient:
+        return abstain(material.searched, _surface(material.question, material.evidence.missing))
+    seen: set[tuple[Source, int]] = set()
+    paragraphs = []
+    for part in material.parts:
+        if not part.evidence.sufficient:
+            paragraphs.append(unsaid(part.text))
+            continue
+        limit = QUOTES_FOR[part.evidence.question.kind] if len(material.parts) == 1 else 3
+        found = _unseen(excerpts(part.evidence, choose(part.evidence, limit=limit)), seen)
+        paragraphs.append(render(found))
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _unseen(found: list[Excerpt], seen: set[tuple[Source, int]]) -> list[Excerpt]:
+    """Leave out what an earlier part already quoted."""
+    kept = []
+    for excerpt in found:
+        fresh = tuple(unit for unit in excerpt.units if (excerpt.source, unit.place) not in seen)
+        seen.update((excerpt.source, unit.place) for unit in fresh)
+        if fresh:
+            kept.append(Excerpt(excerpt.source, fresh))
+    return kept
+
+
+def _from_given(material: Material) -> str:
+    """Repeat what was given: what answers the question, or what is central when the task is to condense."""
+    sources = material.given
+    evidence = material.evidence
+    called = {step.name for step in material.request.steps}
+    if all(source.origin in called and len(tokens(source.text)) <= SHORT_RESULT for source in sources):
+        return "\n".join(f"{source.origin}: {', '.join(source.text.split(chr(10) * 2)).strip()}" for source in sources)
+    if evidence.coverage >= GIVEN_SUFFICIENT and evidence.question.terms:
+        found = excerpts(evidence, choose(evidence, limit=max(4, 2 * len(sources))))
+    elif material.condenses:
+        found = central(sources, limit=max(4, 2 * len(sources)))
+    else:
+        return text_abstains()
+    return f"{ONLY_REPEATS}\n\n" + "\n\n".join(_attributed(excerpt) for excerpt in found)
+
+
+def _attributed(excerpt: Excerpt) -> str:
+    text = _render(excerpt)
+    return f"{excerpt.source.origin}: {text}" if excerpt.source.origin else text
+
+
+def _best(material: Material) -> list[Quote]:
+    evidence: Evidence = max(material.answered, key=lambda part: part.evidence.coverage).evidence
+    return choose(evidence, limit=2)
+
+
+def _render(excerpt: Excerpt) -> str:
+    blocks: list[str] = []
+    last = ""
+    for unit in excerpt.units:
+        text = _unit(unit, excerpt.source)
+        if blocks and unit.kind == last and unit.kind in ("sentence", "item"):
+            blocks[-1] += (" " if unit.kind == "sentence" else "\n") + text
+        else:
+            blocks.append(text)
+        last = unit.kind
+    return "\n\n".join(blocks)
+
+
+def _unit(unit: Unit, source: Source) -> str:
+    if unit.kind == "item":
+        return cite(f"- {unit.text}", source)
+    if unit.kind == "code":
+        fenced = unit.text if unit.text.lstrip().startswith(("```", "~~~")) else f"```\n{unit.text}\n```"
+        return f"{fenced}\n[{source.id}]" if source.id else fenced
+    if unit.kind == "table":
+        return f"{unit.text}\n\n[{source.id}]" if source.id else unit.text
+    return cite(unit.text, source)
+
+
+def _centrality(unit: Unit, counts: Counter[str]) -> float:
+    own = set(terms(unit.text))
+    if not own or not unit.whole:
+        return 0.0
+    return sum(math.log(1 + counts[term]) for term in own) / math.sqrt(len(own)) + 1.5 / (1 + unit.place)
+
+
+def _surface(question: Question, missing: Sequence[str]) -> list[str]:
+    """Give missing terms as the question writes them."""
+    found = [word for word in tokens(question.text) if set(key_terms(word)) & set(missing)]
+    return list(dict.fromkeys(found))

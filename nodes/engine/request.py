@@ -1,0 +1,264 @@
+"""The request: what a list of messages asks, and what it gives to work from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+from nodes.engine.sections import Section, split_sections
+from nodes.engine.sentences import sentences
+from nodes.engine.words import plain
+from tools.passage import CITATION, PASSAGE_ID, Passage, parse_passages
+
+LONG_TASK = 60  # words; of a longer task without sections the first paragraph asks and the rest is material
+
+_PASSAGE = re.compile(r"<passage\s[^<>]*>.*?(?:</passage>|(?=<passage\s)|\Z)", re.DOTALL)
+_ASIDE = re.compile(
+    r"^\W*(?:guidance|note|hint|message) (?:from|of|by)\b|^\W*guidance\b|^your (?:previous|last) (?:answer|reply|output|response)\b|"
+    r"^(?:please )?(?:answer|try|reply) again\b",
+    re.IGNORECASE,
+)
+_FAILURE = re.compile(r"^\s*(?:error\b|exception\b|traceback\b|failed\b|[\w.]*error:)", re.IGNORECASE)
+_JSON = re.compile(r"(?s)^\s*(?:```(?:json)?\s*)?([\[{].*[\]}])\s*(?:```)?\s*$")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Text that can be quoted.
+
+    Attributes:
+        id: Passage id that a citation names, "" for text without one.
+        origin: Document, agent or tool that it comes from.
+        heading: Headings above it.
+        text: As given.
+        rank: Place in the list it came in, from 0: searches return the best first.
+    """
+
+    id: str
+    origin: str
+    heading: str
+    text: str
+    rank: int = 0
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A tool call of this turn with what came back; `result` is None while it is not answered."""
+
+    name: str
+    args: dict[str, Any]
+    result: str | None
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the engine was sent, taken apart.
+
+    Attributes:
+        system: System prompts, joined.
+        asked: The human message that asks, as sent.
+        before: Earlier human messages of the conversation, oldest first.
+        said: `(name, text)` of what others said since the question, oldest first.
+        steps: Tool calls of this turn.
+        texts: Every message's text, oldest first.
+    """
+
+    system: str
+    asked: str
+    before: tuple[str, ...] = ()
+    said: tuple[tuple[str, str], ...] = ()
+    steps: tuple[Step, ...] = ()
+    texts: tuple[str, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The parts of the message that asks; of the system prompt only what it gives as context."""
+        own = split_sections(_PASSAGE.sub("", self.asked))
+        given = split_sections(_PASSAGE.sub("", self.system))
+        return (*own, *(part for part in given if part.kind == "context"))
+
+    @cached_property
+    def task(self) -> str:
+        """What is asked, without the material that came with it."""
+        return self._halves[0]
+
+    @property
+    def inline(self) -> str:
+        """The text that the message gives after what it asks, without a header; "" if there is none."""
+        return self._halves[1]
+
+    def parts(self, kind: str) -> list[Section]:
+        """List the sections of one kind, in order."""
+        return [part for part in self.sections if part.kind == kind]
+
+    @cached_property
+    def material(self) -> tuple[Section, ...]:
+        """Text to work from that is not a passage: context sections, what others said, a text under the question."""
+        inline = [Section("context", "", self._halves[1])] if self._halves[1] else []
+        said = [Section("context", name, text) for name, text in self.said]
+        return (*self.parts("context"), *inline, *said)
+
+    @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        """The passages in all messages, each once; of two versions the longer."""
+        found: dict[str, Passage] = {}
+        for text in self.texts:
+            for passage in parse_passages(text):
+                if len(passage.text) > len(found[passage.id].text if passage.id in found else ""):
+                    found[passage.id] = passage
+        return tuple(found.values())
+
+    @cached_property
+    def cited(self) -> tuple[Source, ...]:
+        """Sources with an id: the passages, and quotes that others give with a passage's id."""
+        ranks: dict[str, int] = {}
+        for text in self.texts:
+            for i, passage in enumerate(parse_passages(text)):
+                ranks[passage.id] = min(i, ranks.get(passage.id, i))
+        found = [Source(p.id, p.source, p.heading, p.text, ranks[p.id], p.place) for p in self.passages]
+        known = {source.id for source in found}
+        quoted: dict[str, list[str]] = {}
+        for part in self.material:
+            for key, quote in _quotes(part.text):
+                if key not in known and quote not in quoted.setdefault(key, []):
+                    quoted[key].append(quote)
+        return (*found, *(Source(key, "", "", "\n\n".join(texts)) for key, texts in quoted.items()))
+
+    @cached_property
+    def uncited(self) -> tuple[Source, ...]:
+        """Sources without an id: what other agents and tools say in their own words."""
+        found = [Source("", part.origin, "", plain_material(part.text)) for part in self.material]
+        for step in self.steps:
+            if step.result and not step.failed and "<passage" not in step.result:
+                found.append(Source("", step.name, "", plain_material(step.result)))
+        return tuple(source for source in found if source.text.strip())
+
+    @cached_property
+    def _halves(self) -> tuple[str, str]:
+        """Split what is asked from a text that follows it: after a blank line, or after a colon at a line's end."""
+        text = "\n\n".join(part.text for part in self.parts("task")).strip()
+        if len(text.split()) <= LONG_TASK and not re.search(r":\s*\n", text):
+            return _inline(text)
+        head, gap, rest = text.partition("\n\n")
+        if not gap or re.match(r"\s*(?:[-*]|\d+[.)])\s", rest):
+            head, gap, rest = _after_colon(text)
+        if not gap:
+            found = sentences(text)
+            asking = [s for s in found if s.endswith("?")] or found[:1]
+            return " ".join(asking), " ".join(s for s in found if s not in asking)
+        question = [s for s in sentences(rest) if s.endswith("?")]
+        if question and not head.rstrip().endswith((":", "?")) and len(rest.split()) < len(head.split()):
+            return rest.strip(), head.strip()
+        return head.strip(), rest.strip()
+
+
+def read_request(messages: Sequence[BaseMessage]) -> Request:
+    """Take a list of messages apart. The last human message that is not an aside asks; what follows it is this turn."""
+    humans = [i for i, message in enumerate(messages) if isinstance(message, HumanMessage)]
+    asking = [i for i in humans if not _ASIDE.match(messages[i].text)] or humans
+    start = asking[-1] if asking else -1
+    turn = [message for message in messages[start + 1 :] if not isinstance(message, SystemMessage)]
+    asides = [messages[i].text for i in humans if i > start]
+    asked = messages[start].text if asking else ""
+    return Request(
+        system="\n\n".join(m.text for m in messages if isinstance(m, SystemMessage)),
+        asked=asked if asides == [] else asked + "\n\nConstraints:\n" + "\n".join(asides),
+        before=tuple(messages[i].text for i in humans if i < start),
+        said=tuple(_said(turn)),
+        steps=tuple(_steps(turn)),
+        texts=tuple(message.text for message in messages),
+    )
+
+
+def plain_material(text: str) -> str:
+    """Turn what an agent or tool gave into text: the strings of a JSON value as paragraphs, other text as it is."""
+    match = _JSON.match(text)
+    if match is None:
+        return text
+    try:
+        value = json.loads(match[1])
+    except ValueError:
+        return text
+    return "\n\n".join(_leaves(value))
+
+
+def _leaves(value: object, name: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, name)
+    elif isinstance(value, str):
+        if value.strip() and not PASSAGE_ID.fullmatch(value):
+            yield value if len(value.split()) > 3 or not name else f"{name}: {value}"
+    elif value is not None:
+        yield f"{name}: {json.dumps(value)}" if name else json.dumps(value)
+
+
+def _quotes(text: str) -> Iterator[tuple[str, str]]:
+    """Give `(passage id, quote)` for each quote with an id in JSON or in cited prose."""
+    match = _JSON.match(text)
+    if match is not None:
+        try:
+            yield from _json_quotes(json.loads(match[1]))
+            return
+        except ValueError:
+            pass
+    for sentence in sentences(re.sub(r"(?m)^\s*(?:[-*]|#+|\d+[.)])\s+", "\n", text)):
+        for key in CITATION.findall(sentence):
+            yield key, plain(CITATION.sub("", sentence)).lstrip("> ")
+
+
+def _json_quotes(value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        strings = [inner for inner in value.values() if isinstance(inner, str)]
+        keys = [inner.strip("[]") for inner in strings if PASSAGE_ID.fullmatch(inner.strip("[]"))]
+        quotes = [inner for inner in strings if inner.strip("[]") not in keys and len(inner.split()) > 2]
+        if keys and quotes:
+            yield keys[0], max(quotes, key=len) if "quote" not in value else str(value["quote"])
+    inner_values: Iterable[object] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for inner in inner_values:
+        if isinstance(inner, (dict, list)):
+            yield from _json_quotes(inner)
+        elif isinstance(inner, str) and CITATION.search(inner):
+            yield from _quotes(inner)
+
+
+def _said(turn: Sequence[BaseMessage]) -> Iterator[tuple[str, str]]:
+    for message in turn:
+        if isinstance(message, AIMessage) and not message.tool_calls and message.text.strip():
+            yield message.name or "", message.text
+
+
+def _steps(turn: Sequence[BaseMessage]) -> Iterator[Step]:
+    results = {message.tool_call_id: message for message in turn if isinstance(message, ToolMessage)}
+    for message in turn:
+        for call in message.tool_calls if isinstance(message, AIMessage) else ():
+            answer = results.get(call["id"] or "")
+            text = None if answer is None else answer.text
+            failed = answer is not None and (answer.status == "error" or bool(_FAILURE.match(answer.text)))
+            yield Step(call["name"], dict(call["args"]), text, failed)
+
+
+def _inline(text: str) -> tuple[str, str]:
+    """Split `Summarise: text` and `Extract the name from this text: text`; what is short and has no colon is all task."""
+    match = re.match(r"(?s)([^:.?\n]{3,80}):\s+(.{20,})$", text)
+    if match is None or re.search(r"\b(?:about|on|question|task|topic)$", match[1], re.IGNORECASE):
+        return text, ""
+    if re.search(r"\?\s*$", match[2]):
+        return text, ""
+    return match[1].strip(), match[2].strip()
+
+
+def _after_colon(text: str) -> tuple[str, str, str]:
+    match = re.match(r"(?s)(.*?):[ \t]*\n(.*)$", text)
+    return (match[1] + ":", "\n", match[2]) if match else (text, "", "")

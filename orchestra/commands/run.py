@@ -1,0 +1,124 @@
+"""`orchestra run`: start a pattern or team on a task."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestra.commands.options import db_option, json_option, limit_options, quiet_option, with_limits
+from state.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from orchestra.recipe import Recipe
+    from state.context import Context
+    from state.persistence import Persistence
+
+
+@click.command()
+@click.argument("name", metavar="PATTERN_OR_TEAM")
+@click.argument("task")
+@limit_options
+@db_option
+@click.option("--thread", metavar="ID", help="Name of the thread; one that has ended goes on with a new turn.")
+@click.option("--corpus", metavar="DIR", help="Folder of documents; default: Python's language reference.")
+@click.option("--out", metavar="FILE", help="Write the answer there; `research` always does, to reports/THREAD.md.")
+@click.option("--approve", is_flag=True, help="Ask a person before the result is final.")
+@click.option("--max-rounds", type=click.IntRange(1, 100), metavar="N", help="Passes of a loop, 3 by default.")
+@click.option("--max-concurrency", type=click.IntRange(1, 1000), metavar="N", help="Agents at a time, 8 by default.")
+@json_option
+@quiet_option
+def run(name: str, task: str, **options: Any) -> None:
+    """Run a pattern or team on a task; `-` reads it from the input.
+
+    \b
+    orchestra run research "What is a closure?"
+    orchestra run review "Write a haiku about tides" --model openai:gpt-5-mini
+    """
+    from graphs.registry import find
+    from orchestra.commands.place import open_place
+
+    find(name)
+    task = sys.stdin.read() if task == "-" else task
+    if not task.strip():
+        raise ConfigurationError("the task is empty: give it in quotes, or `-` and the text on standard input")
+    with open_place(options["db"]) as persistence:
+        _run(persistence, name, task, **options)
+
+
+def _run(persistence: Persistence, name: str, task: str, *, db: str, thread: str | None, **options: Any) -> None:
+    from nodes.models import describe_model, load_model
+    from orchestra.commands.place import db_words
+    from orchestra.commands.running import end, prepare, watched_run
+    from orchestra.runs import astart, new_thread
+    from orchestra.view.agents import AgentTree
+    from orchestra.view.ending import show_heading
+    from orchestra.view.screen import open_screen
+    from state.loop import run_sync
+
+    screen = open_screen(quiet=options.pop("quiet"), json=options.pop("as_json"))
+    thread = thread if thread is not None else run_sync(new_thread(name, persistence))
+    recipe, context = _recipe(name, thread, persistence, **options), _context(**options)
+    load_model(context.model)
+    show_heading(screen, name, thread, describe_model(context.model))
+    prepare(screen, context, recipe)
+    graph = recipe.graph(persistence)
+    result = watched_run(
+        screen,
+        thread,
+        lambda watch: astart(
+            graph, persistence, task, thread=thread, context=context, on_event=watch, facts=recipe.facts()
+        ),
+        tree=AgentTree(),
+        options=db_words(db),
+    )
+    end(screen, result, recipe, db)
+
+
+def _recipe(name: str, thread: str, persistence: Persistence, *, out: str | None, approve: bool, **_: Any) -> Recipe:
+    from graphs.registry import find
+    from orchestra.recipe import Recipe, approval_arguments, recipe_of
+
+    known = persistence.thread(thread)
+    if known and recipe_of(known).name != name:
+        raise ConfigurationError(f"--thread: {thread!r} belongs to {recipe_of(known).name!r}; choose another name")
+    recipe = Recipe(name=name, build=approval_arguments(find(name)) if approve else {})
+    if out is None and recipe.searches:
+        out = f"reports/{Path(thread).name}.md"
+    return recipe if out is None else recipe.model_copy(update={"out": str(_writable(Path(out)))})
+
+
+def _context(
+    *,
+    corpus: str | None,
+    max_rounds: int | None,
+    max_concurrency: int | None,
+    model: str | None,
+    budget_usd: float | None,
+    budget_tokens: int | None,
+    **_: Any,
+) -> Context:
+    """Return the context. The default model is named now, so that the thread goes on with the same one."""
+    from nodes.models import default_model
+    from state.context import Context
+
+    knobs: dict[str, Any] = {"max_rounds": max_rounds, "max_concurrency": max_concurrency}
+    if corpus is not None:
+        knobs["corpus"] = str(Path(corpus).expanduser().resolve())
+    given = {name: value for name, value in knobs.items() if value is not None}
+    context = Context(model=default_model(), **given)
+    return with_limits(context, model=model, budget_usd=budget_usd, budget_tokens=budget_tokens)
+
+
+def _writable(path: Path) -> Path:
+    """Return an absolute path that a file can be written to, found out before anything is spent. Makes nothing."""
+    path = path.expanduser().absolute()
+    if path.is_dir():
+        raise ConfigurationError(f"--out: {str(path)!r} is a folder; name a file in it")
+    there = path if path.exists() else next(parent for parent in path.parents if parent.exists())
+    if not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
+        raise ConfigurationError(f"--out: {str(path)!r} cannot be written, because {str(there)!r} cannot be changed")
+    return path

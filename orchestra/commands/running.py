@@ -1,0 +1,105 @@
+"""`run`, `resume`, and the four answers: what they have in common is a run that is watched and ends in one of five ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from orchestra.commands.driving import Stopped, drive
+from orchestra.commands.place import db_words
+from state.errors import ConfigurationError, ThreadError
+
+if TYPE_CHECKING:
+    from orchestra.recipe import Recipe
+    from orchestra.result import RunResult
+    from orchestra.view.agents import AgentTree
+    from orchestra.view.screen import Screen
+    from orchestra.view.watching import Watch
+    from state.context import Context
+
+EXIT_CODES = {"completed": 0, "partial": 0, "failed": 1, "unfinished": 1, "waiting": 3, "stopped": 4}
+"""Exit code for each status of a result. Usage errors are 2, a signal is 128 and its number."""
+
+
+def watched_run(
+    screen: Screen,
+    thread: str,
+    work: Callable[[Watch], Awaitable[RunResult]],
+    *,
+    tree: AgentTree,
+    options: Sequence[str],
+) -> RunResult:
+    """Run under the eyes of the user; a signal ends the command with the way to go on.
+
+    Args:
+        screen: Where it is shown.
+        thread: What is run.
+        work: Starts the run, given what watches it.
+        tree: What has happened before.
+        options: What a command needs to find the thread again.
+    """
+    from orchestra.view.ending import command
+    from orchestra.view.watching import watch_on
+
+    async def under_watch() -> RunResult:
+        with watch_on(screen, tree) as watch:
+            return await work(watch)
+
+    try:
+        return drive(under_watch())
+    except Stopped as stopped:
+        screen.insist(f"Stopped. Continue with: {command('resume', thread, options)}")
+        raise click.exceptions.Exit(128 + stopped.number) from None
+    except (ConfigurationError, ThreadError):
+        raise  # nothing was run
+    except Exception:
+        screen.insist(f"The run broke off. Continue with: {command('resume', thread, options)}")
+        raise
+
+
+def end(screen: Screen, result: RunResult, recipe: Recipe | None, db: str) -> NoReturn:
+    """Give the answer, write its file, say what is open, and end the command with the exit code of the status."""
+    from nodes.extractive import ENGINE_NOTICE
+    from orchestra.view.ending import show_answer, show_requests, show_status
+
+    written = write_answer(result, recipe.out) if recipe and recipe.out else ""
+    if screen.json:
+        shown: dict[str, Any] = {**result.model_dump(mode="json"), "file": written or None}
+        shown["notice"] = ENGINE_NOTICE if result.by_engine else None
+        screen.out.file.write(json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
+    else:
+        show_answer(screen, result, kept=bool(written))
+    show_status(screen, result)
+    if written:
+        screen.say(f"Written to {written}")
+    show_requests(screen, result, db_words(db))
+    raise click.exceptions.Exit(EXIT_CODES[result.status])
+
+
+def write_answer(result: RunResult, out: str) -> str:
+    """Write the answer to a file and return the file's name as people would type it; nothing when there is no answer."""
+    from nodes.extractive import ENGINE_NOTICE
+
+    if not result.answer:
+        return ""
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    notice = f"\n---\n\n_{ENGINE_NOTICE}_\n" if result.by_engine else ""
+    path.write_text(result.answer.rstrip("\n") + "\n" + notice, encoding="utf-8")
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def prepare(screen: Screen, context: Context, recipe: Recipe) -> None:
+    """Bring the index of the documents up to date, if there will be a search.
+
+    Raises:
+        DocumentError: The folder of documents cannot be used.
+    """
+    if recipe.searches or context.corpus:
+        from orchestra.view.indexing import index_corpus
+
+        index_corpus(screen, context.corpus)

@@ -1,0 +1,74 @@
+"""Signs for the states of agents, with a set for terminals that know ASCII only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import IO
+
+STYLES = {
+    "ok": "green",
+    "completed": "green",
+    "partial": "yellow",
+    "failed": "red",
+    "timed_out": "red",
+    "denied": "red",
+    "stopped": "yellow",
+    "skipped": "yellow",
+    "cancelled": "yellow",
+    "waiting": "magenta",
+    "unfinished": "yellow",
+    "running": "cyan",
+}
+"""Colour of a state. Never the only way to tell states apart."""
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """One sign for each state, and the lines of a tree."""
+
+    states: dict[str, str]
+    spinner: str
+    fork: str
+    last: str
+    line: str
+    dot: str
+    """Between parts of a line."""
+    ellipsis: str
+
+    def of(self, state: str, now: float = 0.0) -> str:
+        """Return the sign of a state; that of `running` turns with the time."""
+        if state == "running":
+            return self.spinner[int(now * 8) % len(self.spinner)]
+        return self.states.get(state, "?")
+
+
+UNICODE = Glyphs(
+    {"ok": "✓", "failed": "✗", "timed_out": "✗", "denied": "✗", "stopped": "■", "skipped": "–", "cancelled": "–"}
+    | {"waiting": "?", "unfinished": "…"},
+    "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏",
+    "├─ ",
+    "└─ ",
+    "│  ",
+    "·",
+    "…",
+)
+ASCII = Glyphs(
+    {"ok": "+", "failed": "x", "timed_out": "x", "denied": "x", "stopped": "#", "skipped": "-", "cancelled": "-"}
+    | {"waiting": "?", "unfinished": "~"},
+    "|/-\\",
+    "|- ",
+    "`- ",
+    "|  ",
+    "-",
+    "...",
+)
+
+
+def glyphs_for(stream: IO[str]) -> Glyphs:
+    """Return the set that a stream's encoding can write."""
+    signs = "".join([*UNICODE.states.values(), UNICODE.spinner, UNICODE.fork, UNICODE.last, UNICODE.line])
+    try:
+        signs.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE

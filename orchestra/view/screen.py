@@ -1,0 +1,84 @@
+"""Where a command writes: the answer to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from io import TextIOWrapper
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestra.view.figures import visible
+from orchestra.view.glyphs import Glyphs, glyphs_for
+
+_PIPE_WIDTH = 120
+"""Columns where nobody looks at a window."""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The two streams of a command and how much it says.
+
+    Args:
+        out: For the answer, or the one JSON value.
+        err: For progress, notes and questions.
+        glyphs: Signs that `err` can write.
+        quiet: Nothing but the answer, and what cannot be left unsaid.
+        json: The result as JSON instead of the answer.
+    """
+
+    out: Console
+    err: Console
+    glyphs: Glyphs
+    quiet: bool = False
+    json: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody watches a terminal that can be drawn on."""
+        return self.err.is_terminal and not self.err.is_dumb_terminal and not self.quiet
+
+    def say(self, text: str | Text = "", *, style: str = "") -> None:
+        """Write a line of progress, unless quiet."""
+        if not self.quiet:
+            self.insist(text, style=style)
+
+    def insist(self, text: str | Text = "", *, style: str = "") -> None:
+        """Write a line that is needed even when quiet."""
+        shown = text if isinstance(text, Text) else Text(visible(text), style)
+        self.err.print(shown, soft_wrap=not self.err.is_terminal)
+
+    def table(self, table: Table) -> None:
+        """Write a table to standard output; without spaces at the ends of its lines where nobody sees a window."""
+        if self.out.is_terminal:
+            self.out.print(table)
+            return
+        with self.out.capture() as captured:
+            self.out.print(table)
+        self.out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    def give(self, text: str) -> None:
+        """Write a part of the answer: as it is into a pipe or file, made harmless on a terminal."""
+        stream = self.out.file
+        stream.write(f"{visible(text) if self.out.is_terminal else text}\n")
+        stream.flush()
+
+
+def open_screen(*, quiet: bool = False, json: bool = False) -> Screen:
+    """Return the screen of this process. Whatever a stream's encoding lacks is replaced, never an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    out, err = _console(sys.stdout), _console(sys.stderr)
+    return Screen(out, err, glyphs_for(sys.stderr), quiet, json)
+
+
+def _console(stream: TextIO) -> Console:
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPE_WIDTH
+    return console
