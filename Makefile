@@ -1,25 +1,20 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-VENV ?= .venv
-BIN := $(VENV)/bin
+BIN := .venv/bin
 
 .PHONY: help setup demo test lint types imports notebooks check bench studio clean
 
 help: ## Show what there is to run
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(BIN)/.installed ## Make a virtual environment with everything in it
+setup: ## Make a virtual environment with everything in it
+	@$(PYTHON) start.py setup
 
-$(BIN)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	@touch $@
+demo: ## Answer a question from real documents with a team of agents
+	@$(PYTHON) start.py
 
-demo: setup ## Answer a question from real documents with a team of agents
-	$(BIN)/orchestra run research "How does Python resolve a name in a nested scope?"
-
-test: setup ## Run the tests
-	$(BIN)/python -m pytest
+test: ## Run the tests
+	@$(PYTHON) start.py test
 
 lint: setup ## Check style and formatting
 	$(BIN)/ruff check .
@@ -43,4 +38,4 @@ studio: setup ## Serve every graph for LangGraph Studio, on this machine
 	$(BIN)/langgraph dev --no-browser
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .orchestra
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .orchestra

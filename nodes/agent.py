@@ -205,9 +205,8 @@ class _Layers(AgentMiddleware[Any, Any]):
     threads at every call, whether anything is traced or not, which takes longer than all the layers together.
     """
 
-    trace_policy = TracePolicy(
-        process_outputs=omit_payload
-    )  # a trace would show the coroutine; the calls have their own
+    # All that a trace could show as output is the coroutine; the calls inside have traces of their own.
+    trace_policy = TracePolicy(process_outputs=omit_payload)
 
     def awrap_model_call(  # type: ignore[override]  # it is awaited at once, so any awaitable will do
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]

@@ -22,7 +22,7 @@ from langgraph.types import Command
 from state.context import Context, check_context
 from state.errors import ConfigurationError, InvalidThreadId
 from state.loop import iterate_sync, run_sync
-from state.outcome import Outcome, total_usage
+from state.outcome import Outcome, merge_outcomes, total_usage
 from state.run import Run, run_of, start_run, with_run
 from state.storage.savers import as_async_saver
 from state.task import TaskInput, TaskState
@@ -107,10 +107,8 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
         if not isinstance(configurable.get(_CHECKPOINTER, self.checkpointer), BaseCheckpointSaver):
             return []
         snapshot = await self.aget_state(config)
-        outcomes: list[Outcome] = list(snapshot.values.get("outcomes") or ())
-        for task in snapshot.tasks:
-            outcomes += (task.result or {}).get("outcomes") or ()
-        return outcomes
+        unfinished = [(task.result or {}).get("outcomes") or () for task in snapshot.tasks]
+        return merge_outcomes([], [snapshot.values.get("outcomes") or (), *unfinished])
 
 
 def _run_here(config: RunnableConfig | None) -> Run | None:

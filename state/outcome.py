@@ -94,7 +94,7 @@ def merge_outcomes(outcomes: list[Outcome], writes: Sequence[Sequence[Outcome]])
     return merged
 
 
-Outcomes = Annotated[list[Outcome], DeltaChannel(merge_outcomes)]
+Outcomes = Annotated[list[Outcome], DeltaChannel(merge_outcomes, snapshot_frequency=300)]
 """The channel of a turn's outcomes: only what is new is stored with each step."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import re
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from graphs import single
+from nodes import Agent
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL: dict[str, dict[str, Any]] = {
@@ -80,6 +84,26 @@ def test_the_compared_chains_do_the_same_number_of_model_calls(monkeypatch: pyte
             build(3, with_tool=with_tool).invoke({"messages": ["A question."]})
             counts.append(len(calls))
     assert counts == [3, 6, 3, 6]
+
+
+async def test_the_layers_around_an_agent_with_tools_start_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As hooks of `create_agent` they would, two at each call, if they were coroutine functions."""
+    used: list[Any] = []
+    run_in_executor = asyncio.BaseEventLoop.run_in_executor
+
+    def counted(self: Any, executor: Any, function: Any, *given: Any) -> Any:
+        used.append(function)
+        return run_in_executor(self, executor, function, *given)
+
+    async def lookup(key: str) -> str:
+        """Look a key up."""
+        return key
+
+    agent = Agent("agent", tools=[lookup], model=load("model").InstantModel())
+    monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", counted)
+    result = await single.build(agent).compile().ainvoke({"task": "A question."})
+    assert (result["status"], result["outcomes"][0]["usage"]["tool_calls"]) == ("completed", 1)
+    assert used == []
 
 
 def test_a_pattern_imports_no_other_pattern_unless_it_is_made_of_them() -> None:

@@ -18,9 +18,10 @@ from nodes.engine.stem import stem
 
 HEADING_SHARE = 0.35  # of a match in the sentence itself
 NEIGHBOUR_SHARE = 0.15
-TOPICAL = 0.35  # how much more a place counts whose path and headings are what is asked about
+TOPICAL = 0.15  # how much more a place counts whose path and headings are what is asked about
 FIRST = 0.3  # for the first sentence under a heading that is the question's subject
 OTHER_FILE = 0.7  # for places in other documents when the question names one
+RANK = 0.1  # how much of its score a source loses that stands last in the search's results
 HINT = 0.3  # weight of a word that the question only hints at
 
 
@@ -111,7 +112,7 @@ class Evidence:
         """Weigh a whole source: by what it is about, by its rank in the search, by whether the question names another."""
         topical = overlap(self._weights, reading.about) / self._total + self._focus(reading)
         apart = OTHER_FILE if self._named and not reading.is_named(self.question) else 1.0
-        return (1 + TOPICAL * topical) * apart * (0.9 + 0.1 / (1 + reading.source.rank))
+        return (1 + TOPICAL * topical) * apart * (1 - RANK + RANK / (1 + reading.source.rank))
 
     def _focus(self, reading: Reading) -> float:
         """Say how much a heading is the question's subject: its share that is asked for, times the question's share in it."""

@@ -31,7 +31,7 @@ class Search:
     def best(self, query: str, limit: int) -> list[Passage]:
         """Find the passages that answer a question best, at most `limit`, the best first."""
         frequencies = {term: self._frequency(term) for term in parse_query(query)}
-        weights = {term: term.weight * self._rarity(count) for term, count in frequencies.items() if count}
+        weights = {term: term.weight * self._rarity(count) for term, count in frequencies.items()}
         return rank(self._candidates(frequencies), weights, limit, prose=is_sentence(query))
 
     def _candidates(self, frequencies: dict[Term, int]) -> list[Hit]:
@@ -62,7 +62,9 @@ class Search:
         return hits[:_CANDIDATES]
 
     def _rarity(self, count: int) -> float:
-        """Return the weight of a term that this many passages hold."""
+        """Return the weight of a term that this many passages hold; of one that none holds, nothing."""
+        if not count:
+            return 0.0
         return log(1 + (max(0, self._passages - count) + 0.5) / (count + 0.5))
 
     def _frequency(self, term: Term) -> int:
