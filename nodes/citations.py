@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nodes.engine.sentences import sentences
-from nodes.engine.words import is_negated, key_terms, numbers
+from nodes.engine.words import is_negated, key_terms, numbers, plain
 from nodes.roles import Review
 from state.envelope import Envelope
 from tools.passage import CITATION, Passage, cited_ids, parse_passages
@@ -67,6 +67,8 @@ def find_fault(claim: Claim, passages: Mapping[str, Passage]) -> str:
         return f"cites {', '.join(unknown)}, which is not among the sources"
     cited = [passages[name] for name in claim.ids]
     text = " ".join(f"{passage.heading} {passage.text}" for passage in cited)
+    if any(plain(claim.text) in plain(passage.text) for passage in cited):
+        return ""  # a quotation
     wanted, held = set(key_terms(claim.text)), set(key_terms(text))
     if missing := [number for number in numbers(claim.text) if number not in numbers(text)]:
         return f"names {', '.join(missing)}, which the cited passage does not"

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, NotRequired
 from langgraph.channels import DeltaChannel
 from typing_extensions import TypedDict
 
+from state.messages import SNAPSHOT_EVERY
+
 OutcomeStatus = Literal["ok", "failed", "timed_out", "skipped", "denied", "stopped", "cancelled"]
 
 
@@ -94,7 +96,7 @@ def merge_outcomes(outcomes: list[Outcome], writes: Sequence[Sequence[Outcome]])
     return merged
 
 
-Outcomes = Annotated[list[Outcome], DeltaChannel(merge_outcomes, snapshot_frequency=300)]
+Outcomes = Annotated[list[Outcome], DeltaChannel(merge_outcomes, snapshot_frequency=SNAPSHOT_EVERY)]
 """The channel of a turn's outcomes: only what is new is stored with each step."""
 
 
