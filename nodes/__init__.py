@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from state.lazily import exported
 
 if TYPE_CHECKING:
     from nodes.agent import agent_node as agent_node
@@ -29,15 +31,4 @@ _HOME = {
     "run_agent": "agent",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that describing an agent does not import what runs it."""
-    from importlib import import_module
-
-    if name not in _HOME:
-        raise AttributeError(f"module 'nodes' has no attribute {name!r}")
-    return getattr(import_module(f"nodes.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOME)
+__getattr__, __dir__ = exported(__name__, _HOME)

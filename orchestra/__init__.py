@@ -5,7 +5,9 @@ from orchestra import answer, resume, show, start
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from state.lazily import exported
 
 if TYPE_CHECKING:
     from orchestra.drawing.picture import Picture as Picture
@@ -44,15 +46,4 @@ _HOME = {
     "threads": "thread",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that `orchestra --help` does not wait for LangGraph."""
-    from importlib import import_module
-
-    if name not in _HOME:
-        raise AttributeError(f"module 'orchestra' has no attribute {name!r}")
-    return getattr(import_module(f"orchestra.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOME)
+__getattr__, __dir__ = exported(__name__, _HOME)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from state.errors import *  # noqa: F403  # the whole tree; it imports nothing
+from state.lazily import exported
 
 if TYPE_CHECKING:
     from state.budget import Budget as Budget
     from state.context import Context as Context
     from state.context import context_of as context_of
     from state.envelope import Envelope as Envelope
-    from state.errors import *  # noqa: F403  # the whole tree
     from state.messages import Messages as Messages
     from state.outcome import Outcome as Outcome
     from state.outcome import Usage as Usage
@@ -36,19 +38,4 @@ _HOME = {
     "TaskState": "task",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that asking for an error does not import LangGraph."""
-    from importlib import import_module
-
-    home = import_module(f"state.{_HOME.get(name, 'errors')}")
-    try:
-        return getattr(home, name)
-    except AttributeError:
-        raise AttributeError(f"module 'state' has no attribute {name!r}") from None
-
-
-def __dir__() -> list[str]:
-    from state import errors
-
-    return sorted([*_HOME, *(name for name in vars(errors) if not name.startswith("_"))])
+__getattr__, __dir__ = exported(__name__, _HOME)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from state.lazily import exported
 
 if TYPE_CHECKING:
     from tools.corpora import corpus_of as corpus_of
@@ -25,15 +27,4 @@ _HOME = {
     "render_passages": "passage",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that naming a tool does not import what it works with."""
-    from importlib import import_module
-
-    if name not in _HOME:
-        raise AttributeError(f"module 'tools' has no attribute {name!r}")
-    return getattr(import_module(f"tools.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOME)
+__getattr__, __dir__ = exported(__name__, _HOME)
