@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
-from typing_extensions import TypedDict
 
 from nodes.agent import Brief, agent_node
 from nodes.roles import critic, writer
@@ -37,22 +36,16 @@ _ACCEPTED = re.compile(
 )
 
 
-class Draft(TypedDict):
-    """The best draft so far and what the critics held of it."""
-
-    text: str
-    structured: dict[str, Any] | None
-    score: float
-
-
 class ReviewState(TaskState, total=False):
-    """Adds the rounds."""
+    """Adds the rounds. Drafts are named by the ids of their outcomes, so that no checkpoint holds a text twice."""
 
     round: int
     """Drafts made so far."""
-    draft: Draft | None
-    """The latest; its score is 0 until the critics have spoken."""
-    best: Draft | None
+    draft: str
+    """Id of the latest; empty before the first."""
+    best: str
+    """Id of the one that scored highest, the later of two equals; empty until critics have spoken."""
+    best_score: float
     issues: list[str]
     """What the critics want changed."""
     accepted: bool
@@ -64,17 +57,20 @@ def take_draft(outcome: Outcome, state: ReviewState) -> dict[str, Any]:
     """Keep a draft that succeeded; one that failed leaves the one before in place."""
     if outcome["status"] != "ok":
         return {}
-    text, before = outcome["output"], state.get("draft")
-    same = before is not None and before["text"].split() == text.split()
-    draft = Draft(text=text, structured=outcome["structured"], score=0.0)
-    return {"draft": draft, "round": state.get("round", 0) + 1, "settled": same}
+    before = find_draft(state, state.get("draft", ""))
+    same = before is not None and before["output"].split() == outcome["output"].split()
+    return {"draft": outcome["id"], "round": state.get("round", 0) + 1, "settled": same}
 
 
-def latest(state: ReviewState) -> Draft:
-    """Return the latest draft. Nodes behind the generator run only when there is one."""
-    draft = state["draft"]
-    assert draft is not None
-    return draft
+def find_draft(state: ReviewState, draft: str) -> Outcome | None:
+    """Return a draft by its id; None when there is none yet."""
+    return next((outcome for outcome in reversed(state["outcomes"]) if outcome["id"] == draft), None)
+
+
+def latest_text(state: ReviewState) -> str:
+    """Return the latest draft's text."""
+    draft = find_draft(state, state["draft"])
+    return draft["output"] if draft else ""
 
 
 def brief_generator(recipient: str) -> Brief:
@@ -83,7 +79,7 @@ def brief_generator(recipient: str) -> Brief:
     def brief(state: ReviewState, runtime: Runtime[Any]) -> Envelope:  # noqa: ARG001  # briefs share one signature
         if not state.get("round"):
             return Envelope(sender="user", recipient=recipient, task=state["goal"])
-        context = {"Draft": latest(state)["text"], "Feedback": "\n".join(f"- {line}" for line in state["issues"])}
+        context = {"Draft": latest_text(state), "Feedback": "\n".join(f"- {line}" for line in state["issues"])}
         return Envelope(sender="decide", recipient=recipient, task=state["goal"], context=context)
 
     return brief
@@ -93,7 +89,7 @@ def brief_critic(recipient: str) -> Brief:
     """Return a critic's brief: the task and the draft, nothing of the other critics."""
 
     def brief(state: ReviewState, runtime: Runtime[Any]) -> Envelope:  # noqa: ARG001  # briefs share one signature
-        context = {"Draft": latest(state)["text"]}
+        context = {"Draft": latest_text(state)}
         return Envelope(sender="generator", recipient=recipient, task=state["goal"], context=context)
 
     return brief
@@ -157,15 +153,14 @@ def route_verdict(generator: str) -> Callable[[ReviewState, Runtime[Any]], str]:
 
 async def finish(state: ReviewState, runtime: Runtime[Any]) -> dict[str, Any]:
     """Give the accepted draft, or the best so far with the reason why none was accepted."""
-    last, best = state["outcomes"][-1], state.get("best") or state.get("draft")
-    if best is None:
+    last, latest = state["outcomes"][-1], find_draft(state, state["draft"])
+    if latest is None:
         status, reason = settle([last])
         return conclude(state, last["output"], status=status, reason=reason)
-    if state.get("accepted"):
-        accepted = latest(state)
-        return conclude(state, accepted["text"], status="completed", structured=accepted["structured"])
-    reason = why_not_accepted(state, context_of(runtime).max_rounds)
-    return conclude(state, best["text"], status="stopped", reason=reason, structured=best["structured"])
+    if state["accepted"]:
+        return conclude(state, latest["output"], status="completed", structured=latest["structured"])
+    best, reason = find_draft(state, state["best"]) or latest, why_not_accepted(state, context_of(runtime).max_rounds)
+    return conclude(state, best["output"], status="stopped", reason=reason, structured=best["structured"])
 
 
 def why_not_accepted(state: ReviewState, most: int) -> str:
@@ -207,13 +202,14 @@ def build(
     async def decide(state: ReviewState) -> dict[str, Any]:
         """Put the critics' verdicts together and keep the best draft so far."""
         accepted, score, issues = judge_draft(reviews_of_round(state, judging), threshold)
-        draft: Draft = {**latest(state), "score": score}
-        best = state.get("best")
-        better = draft if best is None or score >= best["score"] else best
-        return {"accepted": accepted, "issues": issues, "draft": draft, "best": better}
+        update: dict[str, Any] = {"accepted": accepted, "issues": issues}
+        if score >= state["best_score"]:
+            update |= {"best": state["draft"], "best_score": score}
+        return update
 
     builder = PatternBuilder(ReviewState)
-    builder.add_node("begin", begin_node(round=0, draft=None, best=None, issues=[], accepted=False, settled=False))
+    nothing = {"round": 0, "draft": "", "best": "", "best_score": 0.0}
+    builder.add_node("begin", begin_node(**nothing, issues=[], accepted=False, settled=False))
     draft = agent_node(first, brief_generator(writing), memory=recent_conversation, keep=take_draft)
     builder.add_node(writing, draft)
     for agent, name in zip(others, judging, strict=True):
