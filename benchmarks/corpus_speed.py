@@ -23,6 +23,7 @@ from tools.corpus import Corpus, open_corpus
 from tools.documents import Skipped
 from tools.retrieval.sources import Folder
 from tools.retrieval.updating import parse_file
+from tools.retrieval.words import content_words
 
 TITLE = "Corpus"
 PROMISE = (
@@ -177,7 +178,7 @@ def _search(corpus: Corpus, searches: int) -> Iterator[float]:
     for _ in range(searches):
         title = Path(drawn.choice(sources)).stem.replace("-", " ")
         known = corpus.search(title, limit=1)
-        words = known[0].text.split() if known else title.split()
+        words = content_words(known[0].text if known else title) or [title]
         query = " ".join(drawn.sample(words, min(len(words), drawn.randint(2, 5))))
         started = time.perf_counter()
         corpus.search(query)

@@ -65,6 +65,15 @@ def test_the_front_matter_names_the_document_and_is_not_text() -> None:
     assert cut(document)[0].place == "line 6"
 
 
+def test_a_heading_with_nothing_under_it_is_a_text_of_its_own() -> None:
+    found = pieces("# Shopping\n\n## Milk\n\n## Bread\n\n# Nothing else\n", "a.md")
+
+    assert [(piece.text, piece.place) for piece in found] == [
+        ("Milk\n\nBread", "lines 3-5"),
+        ("Nothing else", "line 7"),
+    ]
+
+
 def test_small_neighbours_share_a_passage_that_names_them() -> None:
     (found,) = pieces("# Glossary\n\n## Ant\n\nAn insect.\n\n## Bee\n\nAlso an insect.\n", "a.md")
 
@@ -319,6 +328,20 @@ def test_what_is_not_text_is_refused_with_the_reason(data: bytes) -> None:
         read_document(data, "a.txt")
 
 
+def test_lines_are_counted_as_editors_count_them() -> None:
+    source = f"x = 1\r\n\f\r\ndef fly():\r\n    {'pass; ' * 80}\r\n"
+
+    assert [(piece.heading, piece.place) for piece in pieces(source, "a.py")] == [("def fly", "lines 1-4")]
+
+
+def test_what_cannot_be_stored_is_taken_out() -> None:
+    cells = [{"cell_type": "markdown", "source": "# A \ud800\n\nlone \udfff surrogate and nul\0"}]
+
+    (found,) = pieces(json.dumps({"cells": cells}), "a.ipynb")
+
+    assert (found.heading, found.text) == ("A ?", "lone ? surrogate and nul")
+
+
 # Size of passages
 
 
@@ -340,6 +363,11 @@ def test_cutting_loses_no_text(paragraphs: list[str]) -> None:
     text = "\n\n".join(paragraphs)
 
     assert "".join("".join(piece.text.split()) for piece in pieces(text, "a.txt")) == "".join(text.split())
+
+
+def test_a_file_of_one_endless_line_is_cut_in_time_that_grows_with_its_length() -> None:
+    assert len(pieces("x" * 3_000_000, "a.txt")) == 2_500
+    assert pieces("#" + " " * 100_000 + "x", "a.md")
 
 
 def test_one_endless_line_is_cut_at_sentences() -> None:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from tools.passage import cited_ids as cited_ids
     from tools.passage import parse_passages as parse_passages
     from tools.passage import render_passages as render_passages
+    from tools.retrieval.index import DocumentEntry as DocumentEntry
+    from tools.retrieval.updating import Report as Report
 
 _HOME = {
     "Corpus": "corpus",
+    "DocumentEntry": "retrieval.index",
     "Passage": "passage",
+    "Report": "retrieval.updating",
     "cited_ids": "passage",
     "corpus_of": "corpora",
     "create_corpus_tools": "corpus_tools",

@@ -99,7 +99,7 @@ def read_document(data: bytes, name: str) -> Document:
     try:
         if reader := _BINARY_READERS.get(suffix):
             return reader(data)
-        text = _decode(data)
+        text = _lines_as_editors_count(_decode(data))
         if text_reader := _TEXT_READERS.get(suffix):
             return text_reader(text)
         if suffix not in LANGUAGES:
@@ -179,6 +179,11 @@ def _decode(data: bytes) -> str:
     if unusual > len(sample) * 0.25:
         raise DocumentError("is binary, or text in an encoding that is not UTF-8; save it as UTF-8")
     return data.decode("cp1252", "replace")
+
+
+def _lines_as_editors_count(text: str) -> str:
+    """End every line with one newline; a form feed, which old sources put between pages, ends none."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", " ")
 
 
 def _why(error: OSError) -> str:

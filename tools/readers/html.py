@@ -113,7 +113,7 @@ class _Page(HTMLParser):
         if self._opened == "title":
             self._title = self._title or text
         elif self._opened in _HEADINGS:
-            self._outline.heading(_HEADINGS[self._opened], text.strip("§¶# "))
+            self._outline.heading(_HEADINGS[self._opened], text.strip("§¶# "), self._line)
         else:
             if self._opened == "signature":
                 self._outline.heading(_SIGNATURE_LEVEL + self._lists, text[:120])

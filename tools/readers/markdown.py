@@ -7,7 +7,7 @@ import re
 from tools.readers.outline import Outline
 from tools.readers.section import Block, Document
 
-_HEADING = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*)")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})\s*$")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _TITLE = re.compile(r"title:\s*(.+?)\s*$")
@@ -18,7 +18,7 @@ _MARKUP = re.compile(r"[*`]+|</?[a-zA-Z][^>]*>|\{#[^}]*\}")
 def read_markdown(text: str) -> Document:
     """Read Markdown into sections by heading."""
     outline = Outline()
-    lines = text.splitlines()
+    lines = text.split("\n")
     front = _front_matter(lines)
     title = next((match[1].strip("\"'") for line in lines[1:front] if (match := _TITLE.match(line))), "")
     collect_markdown(lines[front:], outline, first=front + 1)
@@ -29,7 +29,7 @@ def collect_markdown(lines: list[str], outline: Outline, *, first: int = 1) -> N
     """Add Markdown lines to an outline; `first` is the number of the first of them."""
     index = 0
     while index < len(lines):
-        used = _fence(lines, index, first + index, outline) or _heading(lines, index, outline)
+        used = _fence(lines, index, first + index, outline) or _heading(lines, index, first + index, outline)
         if not used:
             outline.line(first + index, lines[index])
         index += used or 1
@@ -67,11 +67,11 @@ def _fence(lines: list[str], index: int, number: int, outline: Outline) -> int:
     return end - index + 1
 
 
-def _heading(lines: list[str], index: int, outline: Outline) -> int:
+def _heading(lines: list[str], index: int, number: int, outline: Outline) -> int:
     """Open a section when a heading begins here; returns how many lines it has, else 0."""
     line = lines[index]
     if match := _HEADING.match(line):
-        outline.heading(len(match[1]), plain_heading(match[2]))
+        outline.heading(len(match[1]), plain_heading(match[2].rstrip().rstrip("#")), number)
         return 1
     follows_blank = index == 0 or not lines[index - 1].strip()
     if not follows_blank or not line.strip() or line.lstrip().startswith(("- ", "* ", "|", ">", "---", "===")):
@@ -79,5 +79,5 @@ def _heading(lines: list[str], index: int, outline: Outline) -> int:
     under = _UNDERLINE.match(lines[index + 1]) if index + 1 < len(lines) else None
     if not under:
         return 0
-    outline.heading(1 if under[1][0] == "=" else 2, plain_heading(line))
+    outline.heading(1 if under[1][0] == "=" else 2, plain_heading(line), number)
     return 2

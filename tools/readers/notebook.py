@@ -19,7 +19,7 @@ def read_notebook(text: str) -> Document:
     outline, starts, line = Outline(), [], 1
     for cell in _cells(json.loads(text)):
         source = cell.get("source", cell.get("input", ""))
-        lines = (source if isinstance(source, str) else "".join(source)).splitlines()
+        lines = (source if isinstance(source, str) else "".join(source)).split("\n")
         starts.append(line)
         if cell.get("cell_type") == "markdown":
             collect_markdown(lines, outline, first=line)

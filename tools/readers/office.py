@@ -92,7 +92,7 @@ def read_word(data: bytes) -> Document:
         style = str(item.style.name) if item.style else ""
         level = 0 if style == "Title" else int(match[1]) if (match := _WORD_HEADING.match(style)) else None
         if level is not None and item.text.strip():
-            outline.heading(level, item.text.strip())
+            outline.heading(level, item.text.strip(), number)
         else:
             text = f"- {item.text}" if style.startswith("List") else item.text
             outline.block(Block(text, number, number))

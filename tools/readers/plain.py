@@ -76,9 +76,9 @@ def read_text(text: str) -> Document:
     if looks_restructured(text):
         return read_restructured(text)
     outline = Outline()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         outline.line(number, line)
-    first = next((line.strip() for line in text[:2_000].splitlines() if line.strip()), "")
+    first = next((line.strip() for line in text[:2_000].split("\n") if line.strip()), "")
     return Document(first if len(first) <= _LONGEST_HEADING else "", "line", outline.sections())
 
 
@@ -91,7 +91,7 @@ def read_code(text: str, language: str) -> Document:
     """
     pattern, deepest = _PATTERNS[language], _DEEPEST.get(language, 4)
     outline = Outline()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         match = pattern.match(line) if len(line) < 400 else None
         indent = len(match[1].expandtabs(4)) if match else 0
         if match and indent <= deepest:

@@ -20,7 +20,7 @@ def read_python(text: str) -> Document:
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return read_code(text, "rb")
-    lines = text.splitlines()
+    lines = text.split("\n")
     starts: dict[int, tuple[str, ...]] = {1: ()} | dict(_starts(tree.body, lines, ()))
     numbers = sorted(starts)
     sections = [

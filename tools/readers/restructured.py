@@ -17,13 +17,14 @@ _SIGNATURE = re.compile(
     r"(?:(?:class|classmethod|staticmethod|exception|async|await|abstract|final|property) )*"
     r"(?:[A-Za-z_][\w.]*\(.*\)(?: -> .*)?|[A-Za-z_]\w*(?:\.\w+)+)$"
 )
+_LONGEST_SIGNATURE = 300  # characters
 _DEFINITION_LEVEL = 100  # Below every underlined heading; deeper by indentation.
 
 
 def read_restructured(text: str) -> Document:
     """Read reStructuredText into sections by heading and by documented definition."""
     outline = Outline()
-    lines = text.splitlines()
+    lines = text.split("\n")
     levels: dict[str, int] = {}
     index = 0
     while index < len(lines):
@@ -36,7 +37,7 @@ def read_restructured(text: str) -> Document:
 
 def looks_restructured(text: str) -> bool:
     """Tell whether a plain text has underlined headings."""
-    lines = text[:20_000].splitlines()
+    lines = text[:20_000].split("\n")
     return any(_underlined(lines, index) for index in range(len(lines) - 1))
 
 
@@ -58,7 +59,7 @@ def _heading(lines: list[str], index: int, levels: dict[str, int], outline: Outl
     if not title or (overlined and lines[index][0] != lines[at + 1][0]):
         return 0
     style = lines[at + 1][0] * (2 if overlined else 1)
-    outline.heading(levels.setdefault(style, len(levels)), title.replace("``", "").replace("`", ""))
+    outline.heading(levels.setdefault(style, len(levels)), title.replace("`", ""), at + 1)
     return at + 2 - index
 
 
@@ -81,7 +82,7 @@ def _definition(lines: list[str], index: int, outline: Outline) -> int:
 def _signatures(lines: list[str], index: int) -> list[str]:
     """List the signatures that begin at a line, if a blank line and an indented text follow them."""
     below = index
-    while below < len(lines) and _SIGNATURE.match(lines[below]):
+    while below < len(lines) and len(lines[below]) <= _LONGEST_SIGNATURE and _SIGNATURE.match(lines[below]):
         below += 1
     described = below + 1 < len(lines) and not lines[below].strip() and lines[below + 1].startswith("  ")
     return lines[index:below] if described else []

@@ -34,7 +34,11 @@ def cut(document: Document) -> list[Piece]:
     for heading, blocks in _joined(document.sections):
         fitting = [part for block in blocks for part in _fitting(block)]
         pieces.extend(
-            Piece(heading, place(document.unit, group[0].first, group[-1].last), _text(group, document.unit))
+            Piece(
+                storable(heading),
+                place(document.unit, group[0].first, group[-1].last),
+                storable(_text(group, document.unit)),
+            )
             for group in _packed(fitting)
         )
     return pieces
@@ -146,11 +150,20 @@ def _fitting(block: Block) -> Iterator[Block]:
 
 def _divided(text: str) -> Iterator[str]:
     """Divide one overlong line at sentences, else at spaces, else anywhere."""
-    while len(text) > LARGEST:
-        ends = [match.start() for match in _SENTENCE_END.finditer(text, 1, LARGEST) if match.start() > _SMALL]
-        at = ends[-1] if ends else text.rfind(" ", _SMALL, LARGEST)
-        at = at if at > 0 else LARGEST
-        yield text[:at].rstrip()
-        text = text[at:].lstrip()
-    if text:
-        yield text
+    start = 0
+    while len(text) - start > LARGEST:
+        last = start + LARGEST
+        ends = [match.start() for match in _SENTENCE_END.finditer(text, start + _SMALL, last)]
+        at = ends[-1] if ends else text.rfind(" ", start + _SMALL, last)
+        at = at if at > 0 else last
+        yield text[start:at].strip()
+        start = at
+    if rest := text[start:].strip():
+        yield rest
+
+
+def storable(text: str) -> str:
+    """Take out what neither a database nor a model's API can hold: NUL, and surrogates without their partner."""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text.replace("\0", "")

@@ -50,7 +50,7 @@ _VAGUE_WORDS = frozenset(
 _NAME = re.compile(r"(?<![\w.])(?:[^\W\d]\w*(?:(?:\.|::)[^\W\d]\w*)+|\w*_\w*|[^\W\d_]\w*)(?![\w])")
 _QUOTED = re.compile(r"""(?<!\w)(["'`]{1,2})([^"'`\n]{1,16})\1(?!\w)""")
 _NEIGHBOURS = re.compile(r"\b([a-z]{2,})[ -](?=([a-z]{2,})\b)")
-_SHORTEST_JOINED = 6  # letters
+_PARTICLES = frozenset(("in", "off", "on", "out", "over", "up"))
 _OPERATOR = re.compile(r"(?<!\S)([+*/%@&|^~<>=!]{1,3}|->|:=|\?\?|\?(?=\s+\w))(?=[\s?.,;)]|$)")
 # Little words that a sentence names instead of using: "between is and ==", "the with statement", "what does in do".
 _NAMED = re.compile(
@@ -204,7 +204,7 @@ def _names(text: str) -> Iterator[Term]:
 def _joined(text: str) -> Iterator[Term]:
     """Yield neighbouring words written as one; the index knows which of them exist."""
     for first, second in _NEIGHBOURS.findall(fold(text)):
-        if not {first, second} <= STOP_WORDS and len(first + second) >= _SHORTEST_JOINED:
+        if first not in STOP_WORDS and (second not in STOP_WORDS or second in _PARTICLES):
             yield Term(((first + second,),), weight=_JOINED)
 
 

@@ -13,7 +13,7 @@ from tools.retrieval.stemming import inflected, stem
 from tools.retrieval.words import STOP_WORDS, words
 
 # What a score is made of; the shares add up to 1.
-_BM25, _COVERED, _NEAR, _HEADED, _FOCUS, _PROSE = 0.25, 0.28, 0.11, 0.15, 0.13, 0.08
+_BM25, _COVERED, _NEAR, _HEADED, _FOCUS, _PROSE = 0.25, 0.26, 0.10, 0.14, 0.14, 0.11
 _WINDOW = 20  # words within which terms count as near each other
 _INEXACT = 0.6  # what a word counts that has the stem in common, but is another word: "generic" for "generator"
 _SHORT, _SHORT_FACTOR = 160, 0.9  # characters under which a passage is likely to be a remark
@@ -21,6 +21,7 @@ _DRAWN, _DRAWN_FACTOR = 0.5, 0.8  # share of letters and digits under which a te
 _PROSE_SHARE = 0.3  # share of stop words from which a text is all prose
 # What headings say of everything: these words say nothing about what a section is about.
 _KINDS = "def class statement statements clause expression expressions operator function method section introduction"
+_HALF = 2.0  # a heading about half of the question is as good as one about all of it: "is and ==" have one each
 _NOT_FOCUS = STOP_WORDS.union(_KINDS.split())
 # What happened to something is not what it is, unless that was asked.
 _HISTORY = frozenset(("changelog", "changes", "history", "releases", "news"))
@@ -169,9 +170,16 @@ def _nearest(places: list[tuple[int, int, float]]) -> float:
 
 
 def _focus(heading: str, question: _Question) -> float:
-    """Return the share of a heading's last part that was asked for."""
-    leaf = [word for word in words(heading.rpartition(" > ")[2]) if word not in _NOT_FOCUS]
-    return sum(stem(word) in question.stems for word in leaf) / len(leaf) if leaf else 0.0
+    """Return how much a heading's last part is about what was asked, 0 to 1.
+
+    That is the share of its words that were asked for, less when they are a small part of the question: a document's
+    name stands above everything in it.
+    """
+    leaf = [stem(word) for word in words(heading.rpartition(" > ")[2]) if word not in _NOT_FOCUS]
+    if not leaf:
+        return 0.0
+    asked = sum(term.share for term in question.terms if any(form[0] in leaf for form in term.forms))
+    return sum(word in question.stems for word in leaf) / len(leaf) * min(1.0, asked * _HALF)
 
 
 def _prose(tokens: Sequence[str]) -> float:

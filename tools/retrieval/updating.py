@@ -13,7 +13,7 @@ from functools import partial
 from state.errors import DocumentError
 from tools.documents import File, Skipped, read_document
 from tools.passage import passage_id
-from tools.retrieval.cutting import cut
+from tools.retrieval.cutting import cut, storable
 from tools.retrieval.index import Index, Known, ReadDocument, Row, passage_key
 from tools.retrieval.sources import DocumentSource
 from tools.retrieval.words import marks
@@ -109,7 +109,7 @@ def parse_file(file: File, data: bytes, digest: str) -> ReadDocument:
         identifier = passage_id(file.source, piece.text, copy=copies[piece.text])
         copies[piece.text] += 1
         rows.append(Row(passage_key(identifier), piece.heading, piece.place, marks(piece.text), piece.text))
-    return read._replace(title=" ".join(document.title.split())[:200], rows=rows)
+    return read._replace(title=storable(" ".join(document.title.split())[:200]), rows=rows)
 
 
 def _trusted_time(file: File) -> int:
@@ -128,6 +128,7 @@ class _Writer:
         self._batch: list[ReadDocument] = []
         self._touched: list[tuple[str, int]] = []
         self._size = 0
+        self._full_batches = 0
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> _Writer:
@@ -137,6 +138,8 @@ class _Writer:
         try:
             if kind is None:
                 self._flush()
+                if self._full_batches:
+                    self._submit(self._index.optimize)
                 self._wait()
         finally:
             self._thread.shutdown()
@@ -145,6 +148,7 @@ class _Writer:
         self._batch.append(document)
         self._size += sum(len(row.text) for row in document.rows) + 1000
         if self._size >= _BATCH:
+            self._full_batches += 1
             self._flush()
 
     def touch(self, source: str, mtime_ns: int) -> None:
