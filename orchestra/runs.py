@@ -12,29 +12,22 @@ from __future__ import annotations
 
 import re
 import secrets
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
-from langchain_core.messages import HumanMessage
-from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 
 from nodes.human import Decision
 from orchestra.knobs import context_from, note_context
+from orchestra.recorded_run import OnEvent, RecordedRun, checkpoint_of, input_of
 from orchestra.request import Request, read_decision
 from orchestra.result import RunResult, read_result
-from orchestra.thread import bind, config_of, this_process, unknown_thread
+from orchestra.thread import bind, config_of, unknown_thread
 from state.context import Context
 from state.errors import ConfigurationError, ThreadBusy, UnknownRequest
-from state.events import Event
 from state.loop import run_sync
+from state.outcome import no_usage
 from state.persistence import Persistence
-
-OnEvent = Callable[[Event], None]
-"""Called with each event of a run when it happens, on the event loop of the run: it has to be quick."""
 
 
 async def astart(
@@ -66,19 +59,13 @@ async def astart(
     if isinstance(task, str) and not task.strip():
         raise ConfigurationError("task: expected a question or an instruction, got nothing")
     thread = thread if thread is not None else await new_thread(graph.get_name(), persistence)
-    turn = _Turn(bind(graph, persistence), persistence, thread, context or Context(), on_event)
-    before = await turn.snapshot()
+    run = RecordedRun(bind(graph, persistence), persistence, thread, context or Context(), on_event)
+    before = await run.snapshot()
     if before.tasks:
         raise _busy(thread, read_result(thread, before))
-    noted = {
-        "graph": graph.get_name(),
-        "task": text,
-        "after": _checkpoint(before),
-        "context": note_context(turn.context),
-    }
-    await persistence.anote_thread(thread, **noted, **(facts or {}))
-    await turn.note("started", task=text)
-    return await turn.run(_input_of(graph, task))
+    noted = {"graph": graph.get_name(), "task": text, "after": checkpoint_of(before), **(facts or {})}
+    await persistence.anote_thread(thread, context=note_context(run.context), **noted)
+    return await run.run(input_of(graph, task), note="started", task=text)
 
 
 async def aresume(
@@ -102,12 +89,12 @@ async def aresume(
         UnknownThread: There is no such thread.
         ConfigurationError: It was started with a model object, which cannot be noted, and `context` is not given.
     """
-    turn, snapshot, facts = await _reopen(graph, persistence, thread, context, on_event)
-    if facts.get("task") and facts.get("after") == _checkpoint(snapshot) and not snapshot.tasks:
-        return await turn.run(_input_of(graph, facts["task"]))  # it ended before the task was taken
+    run, snapshot, facts = await _reopen(graph, persistence, thread, context, on_event)
+    if is_untaken(facts, snapshot):
+        return await run.run(input_of(graph, facts["task"]), note="started", task=facts["task"])
     if not snapshot.tasks or snapshot.interrupts:
         return read_result(thread, snapshot)
-    return await turn.run(None)
+    return await run.run(None)
 
 
 async def aanswer(
@@ -140,12 +127,12 @@ async def aanswer(
         UnknownRequest: It has no such request open: late, answered already, or mistyped.
         InvalidAnswer: The request does not take this decision. It stays open.
     """
-    turn, snapshot, _ = await _reopen(graph, persistence, thread, context, on_event)
+    run, snapshot, _ = await _reopen(graph, persistence, thread, context, on_event)
     asked = find_request(read_result(thread, snapshot), request)
     value = read_decision(asked, decision, message=message, args=args)
     kind = decision if isinstance(decision, str) else dict(decision)["type"]
-    await turn.note("answered", request=asked.id, decision=kind, message=message)
-    return await turn.run(Command(resume={asked.id: value}))
+    given: Command[str] = Command(resume={asked.id: value})
+    return await run.run(given, note="answered", request=asked.id, decision=kind, message=message)
 
 
 async def astand(graph: Any, persistence: Persistence, thread: str) -> RunResult:
@@ -154,9 +141,9 @@ async def astand(graph: Any, persistence: Persistence, thread: str) -> RunResult
     Raises:
         UnknownThread: There is no such thread.
     """
-    snapshot: StateSnapshot = await bind(graph, persistence).aget_state(config_of(thread))
-    if snapshot.created_at is None and await persistence.athread(thread) is None:
-        raise unknown_thread(thread, persistence)
+    _, snapshot, facts = await _reopen(graph, persistence, thread, Context(), None)
+    if is_untaken(facts, snapshot):
+        return RunResult(thread=thread, status="unfinished", reason="the task was not taken yet", usage=no_usage())
     return read_result(thread, snapshot)
 
 
@@ -203,77 +190,21 @@ def find_request(result: RunResult, wanted: str | None) -> Request:
     return matching[0]
 
 
-@dataclass(frozen=True)
-class _Turn:
-    """One invocation of a graph on a thread, watched and recorded."""
-
-    graph: Any
-    persistence: Persistence
-    thread: str
-    context: Context
-    on_event: OnEvent | None
-
-    async def snapshot(self) -> StateSnapshot:
-        snapshot: StateSnapshot = await self.graph.aget_state(config_of(self.thread))
-        return snapshot
-
-    async def run(self, given: Any) -> RunResult:
-        """Run until the graph ends or waits. Whatever else ends it leaves the thread to be resumed."""
-        config = RunnableConfig(**config_of(self.thread), run_id=uuid4())
-        running = {"status": "running", "reason": None, "process": this_process()}
-        await self.persistence.anote_thread(self.thread, **running)
-        try:
-            parts = self.graph.astream(
-                given,
-                config,
-                context=self.context,
-                stream_mode=["custom"],
-                subgraphs=True,
-                version="v2",
-                durability="sync",
-            )
-            async for part in parts:
-                if _is_event(part["data"]):
-                    await self._deliver(part["data"])
-            result = read_result(self.thread, await self.snapshot())
-        except BaseException as error:
-            await self.persistence.anote_thread(self.thread, status="unfinished", reason=_why(error), process=None)
-            raise
-        facts = {"status": result.status, "reason": result.reason or None, "process": None}
-        await self.persistence.anote_thread(self.thread, **facts)
-        return result
-
-    async def note(self, what: str, **data: Any) -> None:
-        """Record what somebody did to the thread."""
-        event = Event(
-            kind="noted",
-            run="",
-            thread=self.thread,
-            agent="",
-            step="",
-            parent="",
-            seq=0,
-            at=time.time(),
-            data={"note": what, **data},
-        )
-        await self._deliver(event)
-
-    async def _deliver(self, event: Event) -> None:
-        if self.on_event:
-            self.on_event(event)
-        await self.persistence.arecord([event])
+def is_untaken(facts: Mapping[str, Any], snapshot: StateSnapshot) -> bool:
+    """Whether a run ended after its task was noted and before the graph had it."""
+    return bool(facts.get("task")) and facts.get("after") == checkpoint_of(snapshot) and not snapshot.tasks
 
 
 async def _reopen(
     graph: Any, persistence: Persistence, thread: str, context: Context | None, on_event: OnEvent | None
-) -> tuple[_Turn, StateSnapshot, dict[str, Any]]:
-    """Return a known thread as a turn, with its latest state and what is noted about it."""
+) -> tuple[RecordedRun, StateSnapshot, dict[str, Any]]:
+    """Return a run of a known thread, with its latest state and what is noted about it."""
     facts, bound = await persistence.athread(thread), bind(graph, persistence)
     snapshot: StateSnapshot = await bound.aget_state(config_of(thread))
     if facts is None and snapshot.created_at is None:
         raise unknown_thread(thread, persistence)
     facts = facts or {}
-    return _Turn(bound, persistence, thread, context or context_from(facts), on_event), snapshot, facts
+    return RecordedRun(bound, persistence, thread, context or context_from(facts), on_event), snapshot, facts
 
 
 def _busy(thread: str, result: RunResult) -> ThreadBusy:
@@ -281,23 +212,3 @@ def _busy(thread: str, result: RunResult) -> ThreadBusy:
     return ThreadBusy(
         f"thread {thread!r} is {result.status} ({result.reason}); {remedy}, or use another", thread=thread
     )
-
-
-def _input_of(graph: Any, task: str | Mapping[str, Any]) -> Any:
-    """Return the graph's input; a graph that takes no task gets it as a message."""
-    if not isinstance(task, str):
-        return task
-    properties = graph.get_input_jsonschema().get("properties", {})
-    return {"task": task} if "task" in properties else {"messages": [HumanMessage(task)]}
-
-
-def _checkpoint(snapshot: StateSnapshot) -> str:
-    return str((snapshot.config.get("configurable") or {}).get("checkpoint_id") or "")
-
-
-def _is_event(data: Any) -> bool:
-    return isinstance(data, dict) and {"kind", "agent", "step", "parent", "seq"} <= data.keys()
-
-
-def _why(error: BaseException) -> str:
-    return str(error) if isinstance(error, Exception) and str(error) else "interrupted"

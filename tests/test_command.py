@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -50,9 +51,9 @@ def docs() -> str:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
-    with openai_server(lambda request: f"Answer {len(server.requests)}.") as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        yield server
+    with openai_server(lambda request: f"Answer {len(opened.requests)}.") as opened:
+        monkeypatch.setenv("OPENAI_BASE_URL", opened.base_url)
+        yield opened
 
 
 @pytest.fixture
@@ -161,6 +162,20 @@ def test_an_answer_is_written_where_it_is_asked_for() -> None:
     assert ENGINE_NOTICE in written
 
 
+def test_an_answer_that_cannot_be_written_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    Path(".orchestra").mkdir()
+    Path(".orchestra/.gitignore").touch()
+    result = orchestra("run", "single", "hello", "--thread", "t", "--out", "answer.md")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("No language model is configured")
+    assert "No space left on device" in result.stderr
+    assert "orchestra show t" in result.stderr
+
+
 def test_research_writes_its_report_and_names_what_was_skipped(docs: str) -> None:
     result = orchestra("run", "research", QUESTION, "--corpus", docs, "--thread", "bees")
     assert result.exit_code == 0, result.stderr
@@ -239,7 +254,7 @@ def folder_of_bytes() -> str:
         (["run", "single", "hi", "--approve"], "has nothing to approve"),
         (["run", "single", "hi", "--db", "mysql://x"], "expected sqlite:///"),
         (["run", "single", "hi", "--out", "."], "is a folder"),
-        (["run", "single", "hi", "--out", "/proc/x/y"], "cannot be written"),
+        (["run", "single", "hi", "--out", "docs/bees.md/y"], "cannot be written"),
         (["run", "research", "hi", "--corpus", "nowhere"], "does not exist"),
         (["draw", "revew"], "did you mean 'review'?"),
         (["edit", "t", "--arg", "nothing"], "expected KEY=VALUE"),
@@ -325,8 +340,6 @@ def test_a_pause_prints_what_is_asked_and_commands_that_work(docs: str) -> None:
     assert not Path("reports").exists()
     typed = [line.strip().partition("  #")[0] for line in result.stderr.splitlines() if line.startswith("  orchestra ")]
     assert [line.split()[1] for line in typed] == ["approve", "edit", "reject", "respond"]
-    import shlex
-
     approved = orchestra(*shlex.split(typed[0])[1:])
     assert approved.exit_code == 0, approved.stderr
     assert "2000 eggs" in approved.stdout

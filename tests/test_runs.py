@@ -22,6 +22,7 @@ from graphs.registry import REGISTRY
 from nodes import Agent, HumanAgent, ScriptedChatModel
 from nodes.human import ask
 from nodes.turn import begin_node, conclude
+from orchestra.runs import astand
 from state import (
     Budget,
     ConfigurationError,
@@ -36,6 +37,7 @@ from state import (
 )
 from state.events import Event
 from state.graph import Pattern, PatternBuilder
+from state.loop import run_sync
 from state.persistence import Persistence
 from state.task import TaskState
 
@@ -261,12 +263,28 @@ def test_a_run_that_breaks_off_is_resumed_where_it_was(place: Persistence) -> No
     with pytest.raises(RuntimeError, match="disk is full"):
         orchestra.start(graph, place, "task", thread="t")
     info = orchestra.threads(place)[0]
-    assert (info.status, info.reason.split("\n")[0]) == ("unfinished", "the disk is full")
+    assert (info.status, info.reason) == ("unfinished", "RuntimeError")
     with pytest.raises(ThreadBusy, match="resume it first"):
         orchestra.start(graph, place, "another", thread="t")
     broken = False
     assert orchestra.resume(graph, place, "t").answer == "written"
     assert works == []
+
+
+def test_a_thread_that_is_busy_keeps_what_is_noted_about_it(place: Persistence) -> None:
+    class Busy(Pattern):
+        async def astream(self, *given: Any, **options: Any) -> Any:
+            if self.nodes:
+                raise ThreadBusy("another run holds the thread", thread="t")
+            yield
+
+    orchestra.start(gate(), place, "a letter", thread="t")
+    before = orchestra.threads(place)[0].status, place.events("t")
+    busy = gate()
+    busy.__class__ = Busy
+    with pytest.raises(ThreadBusy):
+        orchestra.answer(busy, place, "t", "approve")
+    assert (orchestra.threads(place)[0].status, place.events("t")) == before
 
 
 def sequential_node(function: Any) -> Any:
@@ -279,7 +297,9 @@ def sequential_node(function: Any) -> Any:
 def test_a_thread_that_ended_before_its_task_was_taken_starts_over(place: Persistence) -> None:
     with script("single", turns=2) as model:
         context = Context(model=model)
-        place.note_thread("new", graph="single", task="one", status="running", after="")
+        place.note_thread("new", graph="single", task="one", after="")
+        standing = run_sync(astand(single.graph, place, "new"))
+        assert (standing.status, standing.answer) == ("unfinished", "")
         assert orchestra.resume(single.graph, place, "new", context=context).answer == "done"
         done = orchestra.history(single.graph, place, "new")[-1].checkpoint
         place.note_thread("new", task="two", status="running", after=done)

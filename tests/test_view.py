@@ -31,8 +31,12 @@ from state import ConfigurationError, Context, open_persistence
 from state.events import Event
 
 NOW = 1_000_000.0
-OK = {"status": "ok", "seconds": 1.5, "error": None}
-FAILED = {"status": "failed", "seconds": 0.5, "error": {"type": "ModelTimeoutError", "message": "too slow"}}
+OK: dict[str, Any] = {"status": "ok", "seconds": 1.5, "error": None}
+FAILED: dict[str, Any] = {
+    "status": "failed",
+    "seconds": 0.5,
+    "error": {"type": "ModelTimeoutError", "message": "too slow"},
+}
 
 
 def event(kind: Any, step: str, parent: str = "", *, agent: str = "", **data: Any) -> Event:
@@ -79,7 +83,7 @@ def test_the_tree_nests_agents_under_their_team_and_adds_up() -> None:
     team, writer = tree.top
     assert [row.name for row in team.below()] == ["team", "worker item-1", "worker item-2"]
     assert [row.state for row in tree.rows()] == ["ok", "ok", "failed", "running"]
-    assert team.used() == (40, pytest.approx(0.03))
+    assert [team.used()[0], money(team.used()[1])] == [40, "$0.0300"]
     assert (writer.tokens, writer.trouble) == (5, "ModelRateLimitError")
 
 
@@ -208,6 +212,17 @@ def test_a_terminal_is_drawn_on_and_left_in_order() -> None:
     assert "worker item-1" in text
     assert "? writer  waiting" in text
     assert written.getvalue().count("\x1b[?25l") == written.getvalue().count("\x1b[?25h") == 1
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    coloured = re.compile(r"\x1b\[(?:\d+;)*3[0-7]m")
+    for value, found in (("", True), ("1", False)):
+        monkeypatch.setenv("NO_COLOR", value)
+        shown, written = screen(terminal=True)
+        with LiveWatch(shown, AgentTree()) as watch:
+            for each in RUN:
+                watch(each)
+        assert bool(coloured.search(written.getvalue())) == found
 
 
 def test_nothing_is_drawn_for_a_run_in_which_nothing_happens() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestra.commands.options import DEFAULT_DB
+from state.errors import ConfigurationError, UnknownThread
 
 if TYPE_CHECKING:
     from state.persistence import Persistence
@@ -36,11 +37,21 @@ def find_place(db: str) -> Persistence | None:
 
 
 def prepare_folder() -> None:
-    """Make the folder of the default database."""
-    FOLDER.mkdir(exist_ok=True)
+    """Make the folder of the default database.
+
+    Raises:
+        ConfigurationError: It cannot be made here.
+    """
     ignore = FOLDER / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
+    try:
+        FOLDER.mkdir(exist_ok=True)
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the folder {str(FOLDER.absolute())!r} cannot be made ({error.strerror}): "
+            "go to a folder that you may write to, or give --db"
+        ) from None
 
 
 def db_words(db: str) -> list[str]:
@@ -56,7 +67,6 @@ def known_thread(thread: str, db: str) -> Iterator[tuple[Persistence, dict[str, 
         UnknownThread: There is no such thread, or no database at all.
     """
     from orchestra.thread import unknown_thread
-    from state.errors import UnknownThread
 
     place = find_place(db)
     if place is None:

@@ -12,9 +12,9 @@ from orchestra.commands.options import db_option, json_option, limit_options, qu
 from state.errors import ConfigurationError, InvalidAnswer
 
 if TYPE_CHECKING:
+    from orchestra.recorded_run import OnEvent
     from orchestra.request import Request
     from orchestra.result import RunResult
-    from orchestra.runs import OnEvent
     from state.context import Context
     from state.graph import Pattern
     from state.persistence import Persistence

@@ -61,32 +61,48 @@ def watched_run(
         raise
 
 
-def end(screen: Screen, result: RunResult, recipe: Recipe | None, db: str) -> NoReturn:
+def end(screen: Screen, result: RunResult, recipe: Recipe, db: str) -> NoReturn:
     """Give the answer, write its file, say what is open, and end the command with the exit code of the status."""
-    from nodes.extractive import ENGINE_NOTICE
-    from orchestra.view.ending import show_answer, show_requests, show_status
+    from orchestra.view.ending import command, show_answer, show_requests, show_status
 
-    written = write_answer(result, recipe.out) if recipe and recipe.out else ""
+    code, written = EXIT_CODES[result.status], ""
+    if recipe.out and result.answer:
+        try:
+            written = write_answer(result, Path(recipe.out))
+        except OSError as error:
+            code = 1
+            screen.insist(
+                f"Not written to {recipe.out} ({error.strerror}). The answer is kept: "
+                + command("show", result.thread, db_words(db))
+            )
     if screen.json:
-        shown: dict[str, Any] = {**result.model_dump(mode="json"), "file": written or None}
-        shown["notice"] = ENGINE_NOTICE if result.by_engine else None
-        screen.out.file.write(json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
+        show_json(screen, result, written)
     else:
         show_answer(screen, result, kept=bool(written))
     show_status(screen, result)
     if written:
         screen.say(f"Written to {written}")
     show_requests(screen, result, db_words(db))
-    raise click.exceptions.Exit(EXIT_CODES[result.status])
+    raise click.exceptions.Exit(code)
 
 
-def write_answer(result: RunResult, out: str) -> str:
-    """Write the answer to a file and return the file's name as people would type it; nothing when there is no answer."""
+def show_json(screen: Screen, result: RunResult, written: str) -> None:
+    """Give the result as one JSON value."""
     from nodes.extractive import ENGINE_NOTICE
 
-    if not result.answer:
-        return ""
-    path = Path(out)
+    shown: dict[str, Any] = {**result.model_dump(mode="json"), "file": written or None}
+    shown["notice"] = ENGINE_NOTICE if result.by_engine else None
+    screen.out.file.write(json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_answer(result: RunResult, path: Path) -> str:
+    """Write the answer to a file and return the file's name as people would type it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    from nodes.extractive import ENGINE_NOTICE
+
     path.parent.mkdir(parents=True, exist_ok=True)
     notice = f"\n---\n\n_{ENGINE_NOTICE}_\n" if result.by_engine else ""
     path.write_text(result.answer.rstrip("\n") + "\n" + notice, encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Heading, Markdown
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from nodes.extractive import ENGINE_NOTICE
@@ -65,10 +65,12 @@ def show_answer(screen: Screen, result: RunResult, *, kept: bool = False) -> Non
     screen.out.print()
     screen.out.print(_Answer(visible(text), hyperlinks=False))
     screen.out.print()
-    for reference in references or ():
-        place = ", ".join(part for part in (reference["source"], reference["heading"], reference["place"]) if part)
-        screen.out.print(Text(one_line(f"[{reference['number']}] {place}")), style="dim")
     if references:
+        table = Table.grid(padding=(0, 1, 0, 0))
+        for reference in references:
+            place = ", ".join(part for part in (reference["source"], reference["heading"], reference["place"]) if part)
+            table.add_row(Text(f"[{reference['number']}]", "dim"), Text(one_line(place), "dim"))
+        screen.out.print(table)
         screen.out.print()
 
 
@@ -99,12 +101,11 @@ def show_requests(screen: Screen, result: RunResult, options: Sequence[str]) -> 
     for request in result.interrupts:
         screen.insist()
         screen.insist(Text.assemble(("Waiting for you", f"bold {STYLES['waiting']}"), f" (request {request.id[:8]})"))
-        screen.err.print(Padding(Text(_clipped(request.description)), (0, 0, 0, 2)))
+        screen.quote(Text(_clipped(request.description)))
         for action in request.actions:
             for name, value in action.args.items():
                 if str(value) not in request.description:
-                    shown = Text.assemble((f"{name}: ", "dim"), _clipped(str(value)))
-                    screen.err.print(Padding(shown, (0, 0, 0, 2)))
+                    screen.quote(Text.assemble((f"{name}: ", "dim"), _clipped(str(value))))
         screen.insist("Decide with:")
         for command in answering(request, result.thread, options, several=several):
             screen.insist(f"  {command}")

@@ -6,9 +6,11 @@ import os
 import sys
 from dataclasses import dataclass
 from io import TextIOWrapper
+from textwrap import indent
 from typing import TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -51,6 +53,13 @@ class Screen:
         """Write a line that is needed even when quiet."""
         shown = text if isinstance(text, Text) else Text(visible(text), style)
         self.err.print(shown, soft_wrap=not self.err.is_terminal)
+
+    def quote(self, text: Text) -> None:
+        """Write a longer text set off from the lines around it, also when quiet."""
+        if self.err.is_terminal:
+            self.err.print(Padding(text, (0, 0, 0, 2)))
+        else:
+            self.err.print(Text(indent(text.plain, "  ")), soft_wrap=True)
 
     def table(self, table: Table) -> None:
         """Write a table to standard output; without spaces at the ends of its lines where nobody sees a window."""
