@@ -76,7 +76,7 @@ def merge_messages(state: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMe
 
 
 SNAPSHOT_EVERY = 300
-"""Updates between two whole copies of a channel. Fewer copies make a long thread smaller; pruning keeps all since the last one."""
+"""Updates between two whole copies of a channel. Fewer make a long thread smaller; pruning keeps all since the last one."""
 
 Messages = Annotated[list[AnyMessage], DeltaChannel(merge_messages, snapshot_frequency=SNAPSHOT_EVERY)]
 """A conversation in a state schema: `messages: Messages`."""

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             place = target / home.name / source.relative_to(home)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, place)
-    described = ((d.metadata["Name"], d.metadata.get_payload()) for d in distributions())
+    described = ((d.name, d.read_text("METADATA")) for d in distributions())
     for name, text in islice(((n, t) for n, t in described if isinstance(t, str) and len(t) > 500), 200):
         (target / f"{name}.md").write_text(text)
     extra = sorted(Path(next(iter(langchain_core.__path__))).parent.glob("langsmith/**/*.py"))
@@ -75,7 +75,8 @@ def test_every_citation_resolves_to_a_passage_that_says_so(folder: Path, questio
 
 
 @pytest.mark.parametrize(
-    "question", ["What is the boiling point of tungsten?", "Who composed the opera Fidelio?", "Wie hoch ist die Zugspitze?"]
+    "question",
+    ["What is the boiling point of tungsten?", "Who composed the opera Fidelio?", "Wie hoch ist die Zugspitze?"],
 )
 def test_a_question_without_an_answer_there_is_answered_with_an_abstention(folder: Path, question: str) -> None:
     result = research.graph.invoke({"task": question}, context=Context(corpus=str(folder)))

@@ -260,7 +260,9 @@ def test_a_tool_the_agent_does_not_have_is_a_readable_answer() -> None:
     assert "rm_rf" in model.requests[1].messages[-1].text
 
 
-@pytest.mark.parametrize("policy", [Policy(deny=("add",)), Policy(allow=("other",)), Policy(allow=("add",), deny=("add",))])
+@pytest.mark.parametrize(
+    "policy", [Policy(deny=("add",)), Policy(allow=("other",)), Policy(allow=("add",), deny=("add",))]
+)
 def test_a_denied_tool_does_not_run(policy: Policy) -> None:
     ran = threading.Event()
 
@@ -314,7 +316,9 @@ def test_a_tool_may_pause_for_a_person_and_its_finished_siblings_do_not_run_agai
         return str(interrupt({"question": question}))
 
     script = [call("note", text="one"), call("ask_someone", question="why?"), "because"]
-    graph = single.build(Agent("a", model=ScriptedChatModel(script), tools=[note, ask_someone])).compile(InMemorySaver())
+    graph = single.build(Agent("a", model=ScriptedChatModel(script), tools=[note, ask_someone])).compile(
+        InMemorySaver()
+    )
     config: Any = {"configurable": {"thread_id": "t"}}
     assert "__interrupt__" in graph.invoke({"task": "t"}, config)
     (request,) = graph.get_state(config).interrupts
@@ -363,7 +367,8 @@ def test_runnables_chains_models_and_foreign_graphs_are_agents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "kind"), [(None, "EmptyOutput"), ("", "EmptyOutput"), ({"answer": ""}, "EmptyOutput"), (3.5, "WrongShape")]
+    ("result", "kind"),
+    [(None, "EmptyOutput"), ("", "EmptyOutput"), ({"answer": ""}, "EmptyOutput"), (3.5, "WrongShape")],
 )
 def test_a_function_that_gives_nothing_usable_is_a_typed_failure(result: Any, kind: str) -> None:
     async def odd(task: str) -> Any:
@@ -411,7 +416,9 @@ def test_a_policy_that_could_never_work_is_refused(options: dict[str, Any]) -> N
         Policy(**options)
 
 
-@pytest.mark.parametrize("options", [{"max_rounds": 0}, {"max_concurrency": "many"}, {"deadline": -1}, {"budget": {"x": 1}}])
+@pytest.mark.parametrize(
+    "options", [{"max_rounds": 0}, {"max_concurrency": "many"}, {"deadline": -1}, {"budget": {"x": 1}}]
+)
 def test_a_context_out_of_range_is_refused_with_the_field_named(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         Context(**options)
@@ -421,7 +428,9 @@ def test_a_context_out_of_range_is_refused_with_the_field_named(options: dict[st
 
 
 def test_events_tell_who_did_what_in_order() -> None:
-    team = single.build(Agent("inner", model=ScriptedChatModel([call("add", a=1, b=1), "2"]), tools=[add])).compile(name="team")
+    team = single.build(Agent("inner", model=ScriptedChatModel([call("add", a=1, b=1), "2"]), tools=[add])).compile(
+        name="team"
+    )
     graph = single.build(team).compile()
     parts = graph.stream({"task": "t"}, stream_mode="custom", subgraphs=True)
     events = [event for _, event in parts]
