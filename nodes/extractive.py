@@ -72,7 +72,7 @@ class ExtractiveChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002  # the tokens of one message are one event
         **kwargs: Any,
     ) -> ChatResult:
         message = _answer(messages, stop, kwargs)
@@ -82,7 +82,7 @@ class ExtractiveChatModel(BaseChatModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002  # as above
         **kwargs: Any,
     ) -> ChatResult:
         return self._generate(messages, stop, None, **kwargs)  # Milliseconds of computing: a thread would cost more.
@@ -113,7 +113,9 @@ class ExtractiveChatModel(BaseChatModel):
 
 
 def _answer(messages: Sequence[BaseMessage], stop: Sequence[str] | None, bound: dict[str, Any]) -> AIMessage:
-    toolbox = read_toolbox(bound.get("tools", ()), choice=bound.get("tool_choice"), response_format=bound.get("response_format"))
+    toolbox = read_toolbox(
+        bound.get("tools", ()), choice=bound.get("tool_choice"), response_format=bound.get("response_format")
+    )
     reply = compose_reply(read_request(messages), toolbox)
     message = AIMessage(
         content=_stopped(reply.text, stop or ()),
@@ -129,7 +131,12 @@ def _answer(messages: Sequence[BaseMessage], stop: Sequence[str] | None, bound: 
 def _tool_call(call: Call, index: int, turn: int) -> dict[str, Any]:
     """Give a call an id that is the same for the same request and differs within a conversation."""
     key = json.dumps([call.name, call.args, index, turn], sort_keys=True, default=str)
-    return {"name": call.name, "args": call.args, "id": f"call_{hashlib.sha256(key.encode()).hexdigest()[:20]}", "type": "tool_call"}
+    return {
+        "name": call.name,
+        "args": call.args,
+        "id": f"call_{hashlib.sha256(key.encode()).hexdigest()[:20]}",
+        "type": "tool_call",
+    }
 
 
 def _stopped(text: str, stop: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ one budget for the whole tree.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing
 from typing import Any, Self, cast
 
@@ -81,7 +81,7 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
             async for part in parts:
                 yield part
 
-    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Generator[Any, None, None]:
         """Run the graph from sync code and yield what the stream modes ask for."""
         return iterate_sync(self.astream(input, config, **options), beside=_loop_of(_run_here(config)))
 

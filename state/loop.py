@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -35,10 +35,12 @@ def run_sync(work: Coroutine[Any, Any, T], *, beside: asyncio.AbstractEventLoop 
         beside: Loop to run it on if that is free, such as the one of the run that the caller is part of; else the door's.
     """
     with _free_loop(beside) as loop:
-        return _Call(work, loop, contextvars.copy_context()).result()
+        return _wait_for(work, loop, contextvars.copy_context())
 
 
-def iterate_sync(source: AsyncGenerator[T, None], *, beside: asyncio.AbstractEventLoop | None = None) -> Iterator[T]:
+def iterate_sync(
+    source: AsyncGenerator[T, None], *, beside: asyncio.AbstractEventLoop | None = None
+) -> Generator[T, None, None]:
     """Yield what an async generator yields, from sync code, asking for each item when it is wanted.
 
     Closing the iterator early closes the generator, and waits until it has ended.
@@ -46,13 +48,13 @@ def iterate_sync(source: AsyncGenerator[T, None], *, beside: asyncio.AbstractEve
     context = contextvars.copy_context()
     with _free_loop(beside) as loop:
         try:
-            while (item := _Call(_next(source), loop, context).result()) is not _END:
+            while (item := _wait_for(_next(source), loop, context)) is not _END:
                 yield item
         finally:
-            closing = _Call(source.aclose(), loop, context)
-            # Collected as garbage in the loop's own thread, it must not make that wait for itself.
-            if _loop_here() is not loop:
-                closing.result()
+            if _loop_here() is loop:  # collected as garbage in the loop's own thread, which must not wait for itself
+                _Call(source.aclose(), loop, context)
+            else:
+                _wait_for(source.aclose(), loop, context)
 
 
 class _Call(Generic[T]):
@@ -68,9 +70,6 @@ class _Call(Generic[T]):
 
     def result(self) -> T:
         """Wait for the work and return what it returns. When the wait is broken off the work is, too."""
-        here = _loop_here()
-        if here is not None:
-            _blocked.add(here)
         try:
             return self._result.result()
         except BaseException:
@@ -78,9 +77,6 @@ class _Call(Generic[T]):
                 self._loop.call_soon_threadsafe(self._cancel)
                 wait([self._result])
             raise
-        finally:
-            if here is not None:
-                _blocked.discard(here)
 
     def _start(self, work: Coroutine[Any, Any, T], context: contextvars.Context) -> None:
         self._task = self._loop.create_task(work, context=context)
@@ -97,6 +93,17 @@ class _Call(Generic[T]):
             self._result.set_exception(error)
         else:
             self._result.set_result(task.result())
+
+
+def _wait_for(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> T:
+    here = _loop_here()
+    if here is None:
+        return _Call(work, loop, context).result()
+    _blocked.add(here)  # before the work begins: it must not be sent back here
+    try:
+        return _Call(work, loop, context).result()
+    finally:
+        _blocked.discard(here)
 
 
 async def _next(source: AsyncGenerator[T, None]) -> T:

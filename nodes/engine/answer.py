@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -17,7 +18,17 @@ from nodes.engine.words import key_terms, terms, tokens
 
 GIVEN_SUFFICIENT = 0.4  # coverage; a text that comes with its question is likely about it, so less proves it
 SHORT_RESULT = 40  # words of a tool's result that is given as it is
-QUOTES_FOR = {"definition": 3, "quantity": 3, "time": 2, "person": 2, "yesno": 3, "reason": 4, "method": 5, "list": 5, "open": 5}
+QUOTES_FOR = {
+    "definition": 3,
+    "quantity": 3,
+    "time": 2,
+    "person": 2,
+    "yesno": 3,
+    "reason": 4,
+    "method": 5,
+    "list": 5,
+    "open": 5,
+}
 
 
 def write_answer(material: Material) -> str:
@@ -140,7 +151,8 @@ def _unit(unit: Unit, source: Source) -> str:
         fenced = unit.text if unit.text.lstrip().startswith(("```", "~~~")) else f"```\n{unit.text}\n```"
         return f"{fenced}\n[{source.id}]" if source.id else fenced
     if unit.kind == "table":
-        return f"{unit.text}\n\n[{source.id}]" if source.id else unit.text
+        shown = unit.text if re.search(r"(?m)^\s*\|?[\s:|-]*-{3}[\s:|-]*$", unit.text) else f"```\n{unit.text}\n```"
+        return f"{shown}\n\n[{source.id}]" if source.id else shown
     return cite(unit.text, source)
 
 

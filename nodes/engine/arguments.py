@@ -30,7 +30,14 @@ _KIND_NAMES: tuple[tuple[FactKind, frozenset[str]], ...] = (
     who"""
 )),
 )  # fmt: skip
-_FORMATS: dict[str, FactKind] = {"email": "email", "uri": "url", "url": "url", "date": "date", "date-time": "date", "time": "time"}
+_FORMATS: dict[str, FactKind] = {
+    "email": "email",
+    "uri": "url",
+    "url": "url",
+    "date": "date",
+    "date-time": "date",
+    "time": "time",
+}
 _EXPRESSION = re.compile(r"[-(\d][\d\s.+\-*/%^()]*[+\-*/%^][\d\s.+\-*/%^()]*[\d)]")
 _PLACED = re.compile(r"\b(?:in|for|at|near|from|to|of|about|user|named|called)\s+(?:the\s+)?$", re.IGNORECASE)
 _ABOUT = re.compile(r"\b(?:about|regarding|concerning|on)\s+(?:the\s+)?([^:,.;!?\n\"']{3,80})", re.IGNORECASE)
@@ -119,7 +126,9 @@ class _Filler:
         scores = [len(said & set(terms(str(member)))) / max(1, len(set(terms(str(member))))) for member in members]
         if max(scores, default=0.0) > 0.0:
             return members[scores.index(max(scores))]
-        mentioned = [member for member in members if re.search(rf"\b{re.escape(str(member))}\b", self._text, re.IGNORECASE)]
+        mentioned = [
+            member for member in members if re.search(rf"\b{re.escape(str(member))}\b", self._text, re.IGNORECASE)
+        ]
         if mentioned:
             return mentioned[0]
         return schema.get("default") if not required or "default" in schema else None
@@ -143,7 +152,9 @@ class _Filler:
         inner = _concrete(schema.get("items", {}))
         if inner.get("type") in ("integer", "number"):
             found = [fact.number for fact in self._facts if fact.kind in ("number", "money")]
-            return [int(n) if inner["type"] == "integer" or n.is_integer() else n for n in found] or ([] if required else None)
+            return [int(n) if inner["type"] == "integer" or n.is_integer() else n for n in found] or (
+                [] if required else None
+            )
         quoted = [fact.text for fact in self._facts if fact.kind == "quoted"]
         if quoted or not required:
             return quoted or None
@@ -156,7 +167,16 @@ class _Filler:
             return value
         if pair := _pair(self._text, words):
             return pair
-        if self._options and words[-1] in ("agent", "name", "worker", "specialist", "assistant", "peer", "expert", "to"):
+        if self._options and words[-1] in (
+            "agent",
+            "name",
+            "worker",
+            "specialist",
+            "assistant",
+            "peer",
+            "expert",
+            "to",
+        ):
             return self._options[0]
         if kind := _kind(words, schema):
             return self._typed(kind, words, required=required)
@@ -176,7 +196,11 @@ class _Filler:
         if fact is not None:
             self._used.add(fact)
             return fact.text.lstrip("#") if kind == "identifier" else fact.text
-        behind = re.search(r"\b(?:in|for|at|near|from|to|of)\s+(?!the\b|an?\b)([\w-]+)\W*$", self._text) if kind == "name" else None
+        behind = (
+            re.search(r"\b(?:in|for|at|near|from|to|of)\s+(?!the\b|an?\b)([\w-]+)\W*$", self._text)
+            if kind == "name"
+            else None
+        )
         return self._named(words) or (behind[1] if behind and required else None)
 
     def _free_text(self, words: Sequence[str]) -> str | None:
@@ -204,7 +228,13 @@ class _Filler:
 def _pair(text: str, words: Sequence[str]) -> str | None:
     """One side of `USD to EUR`, for a parameter such as `source` or `to_currency`."""
     match = re.search(r"([A-Za-z][\w.-]*)\s+(?:to|into)\s+([A-Za-z][\w.-]*)", text)
-    side = 1 if set(words) & {"source", "src", "from", "base"} else 2 if set(words) & {"target", "dst", "to", "dest"} else 0
+    side = (
+        1
+        if set(words) & {"source", "src", "from", "base"}
+        else 2
+        if set(words) & {"target", "dst", "to", "dest"}
+        else 0
+    )
     alone = len(words) == 1 and words[0] in ("to", "from")  # the address of a message rather than a side
     return match[side] if match and side and not alone else None
 

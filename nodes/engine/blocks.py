@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+EARLY = 0.5  # of the text's width; a line that breaks before it was not broken to fit
+
 BlockKind = Literal["prose", "item", "code", "table", "heading", "term"]
 
 _FENCE = re.compile(r"^\s*(```|~~~)")
@@ -16,7 +18,7 @@ _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+\S")
 _TABLE = re.compile(r"^\s*(?:\||\+[-=+]{3,}|[=-]{3,}(?:\s+[=-]{3,})+\s*$)")
 _PROMPT = re.compile(r"^\s*(?:>>>|\.\.\.\s|\$ |# |//|%\w|import \w+|from [\w.]+ import |def \w|class \w.*:$|@\w)")
 _CODE_MARK = re.compile(r"[=(){}\[\];<>|_/\\]|::")
-_QUOTE = re.compile(r"^\s*>\s?")
+_QUOTE = re.compile(r"^\s*>(?!>)\s?")
 _DIRECTIVE = re.compile(r"^\s*(?:\.\. |<!--|<[/a-z][^>]*>\s*$|:\w+:|\[!\[|!\[|\[[^\]]+\]:\s*http)")
 
 
@@ -84,7 +86,7 @@ def _classify(lines: list[str], previous: Block | None, width: int) -> Iterator[
     elif _is_code(lines, previous):
         yield Block("code", tuple(lines))
     else:
-        yield from _prose(lines, previous)
+        yield from _prose(lines)
 
 
 def _heading_length(lines: list[str], width: int) -> int:
@@ -105,20 +107,22 @@ def _is_title(lines: list[str], width: int) -> bool:
         return False
     room = width - len(lines[0]) - 1
     starts_anew = lines[1].lstrip("*\"'`(")[:1].isupper() and _indent(lines[1]) == _indent(lines[0])
-    return starts_anew and len(first.split()) <= 8 and len(lines[1].split()[0]) < room
+    needed = len(lines[1].split()[0])
+    early = len(lines[0]) + 1 + needed <= EARLY * width and _indent(lines[1]) == _indent(lines[0])
+    return len(first.split()) <= 8 and needed < room and (starts_anew or early)
 
 
-def _prose(lines: list[str], previous: Block | None) -> Iterator[Block]:
+def _prose(lines: list[str]) -> Iterator[Block]:
     """Split a group at its bullets; indented lines after a list item continue it."""
     start = 0
     for i, line in enumerate(lines):
         if i > start and _BULLET.match(line):
-            yield _prose_block(lines[start:i], previous)
+            yield _prose_block(lines[start:i])
             start = i
-    yield _prose_block(lines[start:], previous)
+    yield _prose_block(lines[start:])
 
 
-def _prose_block(lines: list[str], previous: Block | None) -> Block:
+def _prose_block(lines: list[str]) -> Block:
     if bullet := _BULLET.match(lines[0]):
         return Block("item", (lines[0][bullet.end() :], *lines[1:]))
     return Block("prose", tuple(lines))
@@ -132,7 +136,9 @@ def _is_code(lines: list[str], previous: Block | None) -> bool:
     text = " ".join(lines)
     marks = len(_CODE_MARK.findall(text)) / max(1, len(text))
     opened = previous is not None and previous.text.rstrip().endswith(":")
-    sentence = re.match(r"\s*[\"'(*`]*[A-Z]\w*[,\"'`]*(?: [\w\"'`*(][^\s]*){3,}", text) and re.search(r"[.:?!]\W*$", text)
+    sentence = re.match(r"\s*[\"'(*`]*[A-Z]\w*[,\"'`]*(?: [\w\"'`*(][^\s]*){3,}", text) and re.search(
+        r"[.:?!]\W*$", text
+    )
     return not sentence and (marks > 0.05 or opened)
 
 

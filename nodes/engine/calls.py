@@ -22,17 +22,23 @@ from nodes.engine.words import STOP, key_terms, terms, tokens, weight
 MAX_CALLS = 6  # a turn
 MAX_SEARCHES = 4  # a turn; first one for each part of the question, then reformulations
 SATISFIED = 0.85  # coverage at which a question is not searched for a second time
+HOPEFUL = 0.3  # coverage after two searches from which a third may still find an answer
 HITS = 8  # that a search is asked for
 MIN_FIT = 0.3  # of a tool that is no search, to be called unasked
 
-_GREETING = re.compile(r"\W*(?:(?:hello|hi|hey|thanks?|thank you|bye|good (?:morning|evening|day)|ok|okay|please|there|you)\W*)+", re.IGNORECASE)
+_GREETING = re.compile(
+    r"\W*(?:(?:hello|hi|hey|thanks?|thank you|bye|good (?:morning|evening|day)|ok|okay|please|there|you)\W*)+",
+    re.IGNORECASE,
+)
 _LIMITS = vocabulary("limit k top_k n max_results num_results count size")
 _LISTING = frozenset(terms("list show get all available enumerate"))
 _SAFE = vocabulary(
     """get list find read fetch lookup look search show calculate compute count check convert query describe view
     add sum"""
 )
-_HAND_WORDS = frozenset(terms("transfer hand handoff over control agent ask delegate task conversation assistant specialist user help to"))
+_HAND_WORDS = frozenset(
+    terms("transfer hand handoff over control agent ask delegate task conversation assistant specialist user help to")
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,10 @@ def _act(material: Material, toolbox: Toolbox) -> list[Call]:
     """Call tools that the task names or clearly is about, when their arguments are in the text."""
     found = []
     for clause in material.asks if len(material.asks) > 1 else [material.request.task]:
-        ranked = sorted(((_fit(tool, clause), i) for i, tool in enumerate(toolbox.tools) if tool.role in ("other", "list")), reverse=True)
+        ranked = sorted(
+            ((_fit(tool, clause), i) for i, tool in enumerate(toolbox.tools) if tool.role in ("other", "list")),
+            reverse=True,
+        )
         for fit, i in ranked[:2]:
             tool = toolbox.tools[i]
             args = fill_arguments(tool.parameters, clause) if fit >= MIN_FIT else None
@@ -90,17 +99,27 @@ def _search(material: Material, toolbox: Toolbox) -> list[Call]:
     """Search for each part of the question, then, for parts that stay open, in other words and with the next tool."""
     failed = {step.name for step in material.request.steps if step.failed}
     tools = [tool for tool in toolbox.of("search") if tool.name not in failed]
-    if not tools or _GREETING.fullmatch(material.request.task) or (material.request.inline and (material.condenses or material.sufficient)):
+    if (
+        not tools
+        or _GREETING.fullmatch(material.request.task)
+        or (material.request.inline and (material.condenses or material.sufficient))
+    ):
         return []
     made = sum(step.name in {tool.name for tool in tools} for step in material.request.steps)
     told = material.grounded or made > 0  # What other agents say is no evidence before the documents were searched.
     enough = SATISFIED if made < 2 * len(material.parts) else SUFFICIENT
     open_parts = [p for p in material.parts if key_terms(p.text) and not (told and p.evidence.coverage >= enough)]
+    if made >= 2 * len(material.parts):
+        open_parts = [part for part in open_parts if part.evidence.coverage >= HOPEFUL]
     tools = sorted(tools, key=lambda tool: -_fit(tool, material.request.task))
     calls: list[Call] = []
     for part in open_parts:
         for words in _queries(material, part.text, first=made == 0):
-            fresh = [call for tool in tools if (call := _query_call(tool, words)) not in calls and not _was_made(material, call)]
+            fresh = [
+                call
+                for tool in tools
+                if (call := _query_call(tool, words)) not in calls and not _was_made(material, call)
+            ]
             if fresh:
                 calls.append(fresh[0])
                 break
@@ -118,10 +137,16 @@ def _queries(material: Material, text: str, *, first: bool) -> list[str]:
     absent = [word for word in words if set(key_terms(word)) & set(evidence.missing)]
     rare = sorted(words, key=lambda word: -max((weight(t) for t in key_terms(word)), default=0.0))[:3]
     present = [word for word in words if word not in absent] if absent else rare
-    headings = [w for source in evidence.best_sources[:2] for w in tokens(source.heading.split(" > ")[-1]) if w.lower() not in STOP]
+    headings = [
+        w
+        for source in evidence.best_sources[:2]
+        for w in tokens(source.heading.split(" > ")[-1])
+        if w.lower() not in STOP
+    ]
     other = synonyms(absent or words, limit=6)
-    known = [w for w in headings if not set(terms(w)) & set(question.terms)][:3]
-    return [q for q in (plain_query, " ".join([*present, *other]), " ".join(rare), " ".join([*rare, *known])) if q]
+    known = [w for w in headings if not set(terms(w)) & set(question.terms)][:3] if evidence.coverage >= HOPEFUL else []
+    found = (plain_query, " ".join([*present, *other]), " ".join(rare), " ".join([*rare, *known]))
+    return [q for q in found if len(q.split()) > 1 or q == plain_query]
 
 
 def _query_call(tool: Tool, words: str) -> Call:
@@ -184,8 +209,14 @@ def _asks_for_list(tool: Tool, text: str) -> bool:
     """Say whether a text asks which things there are that a tool lists, rather than something about them."""
     things = [t for t in terms(re.sub(r"[_-]", " ", tool.name)) if t not in _LISTING]
     said = frozenset(terms(text))
-    asked = re.search(r"\b(?:list|show|enumerate|which|what|how many)\b.*\b(?:there|available|exist|have|all|list|show|documents?|files?)\b", text, re.I)
-    return bool(asked or re.match(r"\W*(?:list|show|enumerate)\b", text, re.IGNORECASE)) and any(match(t, said) for t in things)
+    asked = re.search(
+        r"\b(?:list|show|enumerate|which|what|how many)\b.*\b(?:there|available|exist|have|all|list|show|documents?|files?)\b",
+        text,
+        re.I,
+    )
+    return bool(asked or re.match(r"\W*(?:list|show|enumerate)\b", text, re.IGNORECASE)) and any(
+        match(t, said) for t in things
+    )
 
 
 def _allowed(tool: Tool, text: str) -> bool:
@@ -200,4 +231,3 @@ def _was_made(material: Material, call: Call) -> bool:
 
 def _was_called(material: Material, name: str) -> bool:
     return any(step.name == name for step in material.request.steps)
-

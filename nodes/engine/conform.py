@@ -22,7 +22,7 @@ _FORMATS = {
     "uri": "https://example.invalid/",
     "url": "https://example.invalid/",
     "uuid": "00000000-0000-0000-0000-000000000000",
-    "ipv4": "0.0.0.0",
+    "ipv4": "192.0.2.0",
     "ipv6": "::",
     "hostname": "example.invalid",
     "binary": "",
@@ -115,7 +115,11 @@ def fit_number(value: float, schema: JsonSchema) -> float | int:
     low, high = _bounds(schema, step=1.0 if whole else 1e-6)
     value = min(max(value, low), high)
     if multiple := schema.get("multipleOf"):
-        steps = math.floor(value / multiple) if math.ceil(value / multiple) * multiple > high else math.ceil(value / multiple)
+        steps = (
+            math.floor(value / multiple)
+            if math.ceil(value / multiple) * multiple > high
+            else math.ceil(value / multiple)
+        )
         value = steps * multiple
     if whole:
         return round(value) if math.isfinite(value) else 0

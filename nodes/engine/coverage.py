@@ -5,17 +5,19 @@ The figures were set with the development questions of `benchmarks/retrieval_que
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from nodes.engine.question import Question
 from nodes.engine.reading import Reading, match, overlap
-from nodes.engine.words import key_terms, tokens
+from nodes.engine.words import COMMON, key_terms, tokens
 
 SUFFICIENT = 0.52  # of the question's weight; what covers less does not answer it
 ASKED_FOR = 1.4  # weight of the noun that is asked for, as in `which port`, beside the others
 NAMED = 0.3  # of the coverage, for a question that names the document
 ABSENT = 0.6  # what is left for each name in the question that a document does not have
+GONE = 1.5  # weight of a word that no source has, beside the others
+ELSEWHERE = 0.4  # what is left in documents other than the one that the question names
 OWN = 0.3  # share of the single unit in a place; the rest is what its neighbours and headings add
 APART = 0.5  # what a pair of neighbouring words of the question loses where they do not stand together
 TOGETHER = 4  # terms between which two words still stand together
@@ -27,27 +29,43 @@ def coverage(question: Question, readings: Sequence[Reading]) -> float:
     A place is a unit with its neighbours and the headings above. What only names the document counts for little: that a
     page about a program has its name in it says nothing else.
     """
+    return max(coverages(question, readings), default=0.0)
+
+
+def coverages(question: Question, readings: Sequence[Reading]) -> list[float]:
+    """Give the share of a question that the best place of each source speaks of."""
     named = any(reading.is_named(question) for reading in readings)
-    return max((reading_coverage(question, reading, named=named) for reading in readings), default=0.0)
+    weights = {
+        term: w * (ASKED_FOR if term == question.focus else 1.0) * (1.0 if _is_known(term, readings) else GONE)
+        for term, w in question.weights.items()
+    }
+    return [_of_reading(question, reading, weights, named=named) for reading in readings]
 
 
-def reading_coverage(question: Question, reading: Reading, *, named: bool) -> float:
+def _is_known(term: str, readings: Sequence[Reading]) -> bool:
+    """Say whether any source has a term; a search that found none with a telling word means that there is none."""
+    return term in COMMON or any(match(term, reading.all_terms) for reading in readings)
+
+
+def _of_reading(question: Question, reading: Reading, weights: Mapping[str, float], *, named: bool) -> float:
     """Give the share that the best place of one source speaks of; `named` says that the question names one of the sources."""
-    weights = {t: w * (ASKED_FOR if t == question.focus else 1.0) for t, w in question.weights.items()}
     if not weights or not reading.units:
         return 0.0
     name = [t for t in weights if match(t, reading.name) == 1.0]
     rest = [(t, w) for t, w in weights.items() if t not in name]
-    absent = sum(match(t, reading.all_terms) == 0 for t in question.names) + (named and not name)
+    absent = sum(match(t, reading.all_terms) == 0 for t in question.names)
     total = sum(w for _, w in rest)
     pairs = _pairs(question, dict(rest))
     best = 1.0 if not rest else max(_place(reading, i, rest, pairs) for i in range(len(reading.units))) / total
     if name and rest:
         best = NAMED + (1 - NAMED) * best
-    return float(best * ABSENT**absent)
+    elsewhere = named and not name
+    return float(best * ABSENT**absent * (ELSEWHERE if elsewhere else 1.0))
 
 
-def _place(reading: Reading, i: int, rest: Sequence[tuple[str, float]], pairs: Sequence[tuple[str, str, float]]) -> float:
+def _place(
+    reading: Reading, i: int, rest: Sequence[tuple[str, float]], pairs: Sequence[tuple[str, str, float]]
+) -> float:
     around, own = reading.window(i), reading.about | reading.unit_terms[i]
     score = (1 - OWN) * overlap(rest, around) + OWN * overlap(rest, own)
     apart = sum(w for a, b, w in pairs if a in around and b in around and not _together(reading, i, a, b))

@@ -8,26 +8,41 @@ from nodes.engine.question import MAX_PARTS, Question
 from nodes.engine.sentences import sentences
 from nodes.engine.words import key_terms, plain
 
-_ITEM = re.compile(r"(?m)^\s*(?:[-*•]|\(?\d{1,2}[.)]|\(?[a-h][.)])\s+(.+(?:\n(?!\s*(?:[-*•]|\(?\d{1,2}[.)]|\(?[a-h][.)])\s)\s+\S.*)*)")
-_ASKING = r"(?:how|what|when|where|which|who|why|whether|is|are|does|do|can)"
-_DOING = (
-    r"(?:explain|describe|list|compare|define|summari[sz]e|show|find|name|give|tell|write|check|analy[sz]e|outline|discuss|identify|"
-    r"collect|draft|translate|send|calculate|compute|review|test|build|create|design|plan|gather|research|propose|recommend|estimate|"
-    r"prepare|publish|evaluate|verify|document|install|update|delete|remove|add|book|order|print|report|get|fetch|look up|search|convert|multiply|"
-    r"divide|subtract|sum|count|sort|read|open|save|call|ask|notify|schedule|cancel|transfer|extract|classify|generate|run|make|set|suggest)"
+_ITEM = re.compile(
+    r"(?m)^\s*(?:[-*•]|\(?\d{1,2}[.)]|\(?[a-h][.)])\s+(.+(?:\n(?!\s*(?:[-*•]|\(?\d{1,2}[.)]|\(?[a-h][.)])\s)\s+\S.*)*)"
 )
+_ASKING = r"(?:how|what|when|where|which|who|why|whether|is|are|does|do|can)"
+_VERBS = """
+explain describe list compare define summari[sz]e show find name give tell write check analy[sz]e outline discuss identify
+collect draft translate send calculate compute review test build create design plan gather research propose recommend estimate
+prepare publish evaluate verify document install update delete remove add book order print report get fetch look search convert
+multiply divide subtract sum count sort read open save call ask notify schedule cancel transfer extract classify generate run
+make set suggest
+"""
+_DOING = f"(?:{'|'.join(_VERBS.split())})"
 _CLAUSES = re.compile(
-    rf"(?:,?\s+and(?:\s+then|\s+also|\s+finally)?|,?\s+then|;|,\s+finally,?|,)\s+(?=(?:{_ASKING}|{_DOING})\s)|;\s+|\.\s+then,?\s+",
+    rf"(?:,?\s+and(?:\s+then|\s+also|\s+finally)?|,?\s+then|;|,\s+finally,?|,)\s+(?=(?:{_ASKING}|{_DOING})\s)|"
+    r";\s+|\.\s+then,?\s+",
     re.IGNORECASE,
 )
-_COMPARE = (
-    re.compile(r"\bcompare\s+(?P<a>.+?)\s+(?:and|with|to|against|versus|vs\.?)\s+(?P<b>.+?)(?P<about>\s+(?:in terms of|with respect to|regarding|by|for|on)\s+.+)?$", re.I),
-    re.compile(r"\bdifferences?\s+(?:is\s+there\s+)?between\s+(?P<a>.+?)\s+and\s+(?P<b>.+?)(?P<about>\s+(?:in terms of|with respect to|regarding)\s+.+)?$", re.I),
-    re.compile(r"\bhow\s+(?:do|does)\s+(?P<a>.+?)\s+(?:differ from|compare (?:to|with))\s+(?P<b>.+?)(?P<about>)$", re.I),
-    re.compile(r"^(?P<a>[^,?]{2,60}?)\s+(?:versus|vs\.?)\s+(?P<b>[^,?]{2,60}?)(?P<about>\s+(?:in terms of|for)\s+.+)?$", re.I),
-)  # fmt: skip
-_COORDINATED = re.compile(r"^(?P<head>.*?\b(?:what (?:is|are)|explain|describe|define|summari[sz]e|about|on|of)\s)(?P<list>[^?]+)(?P<end>\??)$", re.I)
-_VERB = re.compile(r"\b(?:is|are|was|were|do|does|did|can|could|should|will|would|has|have|to|that|which|when|if|because|between|from)\b", re.I)
+_ABOUT = r"(?P<about>\s+(?:in terms of|with respect to|regarding{})\s+.+)?$"
+_COMPARE = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\bcompare\s+(?P<a>.+?)\s+(?:and|with|to|against|versus|vs\.?)\s+(?P<b>.+?)" + _ABOUT.format("|by|for|on"),
+        r"\bdifferences?\s+(?:is\s+there\s+)?between\s+(?P<a>.+?)\s+and\s+(?P<b>.+?)" + _ABOUT.format(""),
+        r"\bhow\s+(?:do|does)\s+(?P<a>.+?)\s+(?:differ from|compare (?:to|with))\s+(?P<b>.+?)(?P<about>)$",
+        r"^(?P<a>[^,?]{2,60}?)\s+(?:versus|vs\.?)\s+(?P<b>[^,?]{2,60}?)" + _ABOUT.format("|for"),
+    )
+)
+_COORDINATED = re.compile(
+    r"^(?P<head>.*?\b(?:what (?:is|are)|explain|describe|define|summari[sz]e|about|on|of)\s)(?P<list>[^?]+)(?P<end>\??)$",
+    re.I,
+)
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|do|does|did|can|could|should|will|would|has|have|to|that|which|when|if|because|between|from)\b",
+    re.I,
+)
 _PRONOUN = re.compile(r"\b(?:it|they|them|this|that|these|those)\b", re.IGNORECASE)
 
 
@@ -74,7 +89,9 @@ def _split_sentence(sentence: str) -> list[str]:
 def _sides(a: str, b: str, about: str, whole: str) -> list[str]:
     a, b = (re.sub(r"^(?:the|how)\s+", "", side.strip(" ,")) for side in (a, b))
     if about:
-        aspect = re.sub(r"^(?:in terms of|with respect to|regarding|by|for|on)\s+", "", about.strip(), flags=re.IGNORECASE)
+        aspect = re.sub(
+            r"^(?:in terms of|with respect to|regarding|by|for|on)\s+", "", about.strip(), flags=re.IGNORECASE
+        )
         return [f"{side}: {aspect}" for side in (a, b)] + [whole]
     a, b = (side if key_terms(side) else f"`{side.strip('`')}`" for side in (a, b))
     return [f"What {'are' if _is_plural(side) else 'is'} {side}?" for side in (a, b)] + [whole]
@@ -88,7 +105,9 @@ def _is_plural(noun: str) -> bool:
 
 def _complete(clauses: list[str], *, asks: bool) -> list[str]:
     """Make each clause stand alone: a pronoun is replaced by what the first clause is about."""
-    first = re.match(r"(?:what|who)\s+(?:is|are)\s+(?P<noun>[\w.'\"-]+(?:\s[\w.'\"-]+){0,4})$", clauses[0], re.IGNORECASE)
+    first = re.match(
+        r"(?:what|who)\s+(?:is|are)\s+(?P<noun>[\w.'\"-]+(?:\s[\w.'\"-]+){0,4})$", clauses[0], re.IGNORECASE
+    )
     found = []
     for i, clause in enumerate(clauses):
         if i and first and key_terms(first["noun"]):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nodes.engine.coverage import SUFFICIENT, coverage, reading_coverage
+from nodes.engine.coverage import SUFFICIENT, coverage, coverages
 from nodes.engine.fitness import fit, worth
 from nodes.engine.question import Question
 from nodes.engine.reading import SYNONYM, Reading, match, overlap, read_source
@@ -86,8 +86,8 @@ class Evidence:
         best = dict.fromkeys((reading.source for reading in self._readings), 0.0)
         for quote in self.quotes:
             best[quote.source] = max(best[quote.source], quote.score)
-        for reading in self._readings:
-            best[reading.source] += reading_coverage(self.question, reading, named=self._named)
+        for reading, covered in zip(self._readings, coverages(self.question, self._readings), strict=True):
+            best[reading.source] += covered
         return tuple(sorted(best, key=lambda source: (-best[source], source.rank)))
 
     def units_of(self, source: Source) -> tuple[Unit, ...]:
@@ -106,7 +106,9 @@ class Evidence:
             if matched or above > 0:
                 share = min(1.0, (own[i] + HEADING_SHARE * above) / self._total)
                 score = share + NEIGHBOUR_SHARE * around / self._total + FIRST * focus / (1 + unit.place)
-                yield Quote(reading.source, unit, (score + fit(unit, self.question)) * worth(unit) * lift, matched, share)
+                yield Quote(
+                    reading.source, unit, (score + fit(unit, self.question)) * worth(unit) * lift, matched, share
+                )
 
     def _lift(self, reading: Reading) -> float:
         """Weigh a whole source: by what it is about, by its rank in the search, by whether the question names another."""

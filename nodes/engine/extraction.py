@@ -34,27 +34,30 @@ _HINTS = {
     "title": "title titled called",
     "name": "name named called",
 }
-_KIND_WORDS: dict[str, tuple[FactKind, ...]] = {
-    **dict.fromkeys(("email", "mail"), ("email",)),
-    **dict.fromkeys(("url", "website", "link", "homepage", "uri"), ("url",)),
-    **dict.fromkeys(("phone", "telephone", "mobile", "fax"), ("phone",)),
-    **dict.fromkeys(("date", "day", "deadline", "birthday", "birthdate", "due", "when", "dob"), ("date",)),
-    **dict.fromkeys(("time", "hour"), ("time", "date")),
-    **dict.fromkeys(("id", "identifier", "number", "no", "code", "reference", "ref", "sku", "ticket", "invoice", "order"), ("identifier", "number")),
-    **dict.fromkeys(("price", "cost", "total", "amount", "salary", "fee", "budget", "balance"), ("money", "number")),
-    **dict.fromkeys(("path", "file", "filename"), ("path",)),
-    **dict.fromkeys(
-        ("name", "person", "author", "customer", "user", "contact", "sender", "recipient", "patient", "student", "employee", "manager", "owner"),
-        ("name",),
-    ),
-    **dict.fromkeys(("city", "location", "place", "country", "town", "address", "region", "state", "destination", "origin", "venue"), ("name",)),
-    **dict.fromkeys(("company", "organization", "organisation", "vendor", "employer", "seller", "supplier", "brand", "institution"), ("name",)),
-}  # fmt: skip
 _PLACES = vocabulary("city location place country town address region state destination origin venue")
 _ORGANISATIONS = vocabulary("company organization organisation vendor employer seller supplier brand institution")
+_PEOPLE = vocabulary(
+    "name person author customer user contact sender recipient patient student employee manager owner candidate"
+)
+_AMOUNTS = vocabulary("price cost total amount salary fee budget balance")
+_KINDS: tuple[tuple[frozenset[str], tuple[FactKind, ...]], ...] = (
+    (vocabulary("email mail"), ("email",)),
+    (vocabulary("url website link homepage uri"), ("url",)),
+    (vocabulary("phone telephone mobile fax"), ("phone",)),
+    (vocabulary("date day deadline birthday birthdate due when dob"), ("date",)),
+    (vocabulary("time hour"), ("time", "date")),
+    (vocabulary("id identifier number no code reference ref sku ticket invoice order"), ("identifier", "number")),
+    (_AMOUNTS, ("money", "number")),
+    (vocabulary("path file filename"), ("path",)),
+    (_PEOPLE | _PLACES | _ORGANISATIONS, ("name",)),
+)
+_KIND_WORDS = {word: kinds for words, kinds in _KINDS for word in words}
 _BEFORE_PLACE = re.compile(r"\b(?:in|at|near|from|to|of|based in|lives in)\s+(?:the\s+)?$", re.IGNORECASE)
+_INSIDE = re.compile(r"\b(?:in|near|to)\s+(?:the\s+)?$", re.IGNORECASE)
 _BEFORE_ORGANISATION = re.compile(r"\b(?:at|from|by|with|for|joined|of)\s+(?:the\s+)?$", re.IGNORECASE)
-_ORGANISATION = re.compile(r"\b(?:Inc|Corp|GmbH|Ltd|LLC|AG|Co|Company|Bank|University|Institute|Group|Foundation|Labs?|Systems|Software)\b\.?")
+_ORGANISATION = re.compile(
+    r"\b(?:Inc|Corp|GmbH|Ltd|LLC|AG|Co|Company|Bank|University|Institute|Group|Foundation|Labs?|Systems|Software)\b\.?"
+)
 _FREE = r"(?:\s+(?:is|was|are|were|of|named|called|as|:|=))\s+(?:an?\s+|the\s+)?([^\n.;,!?()]{1,80})"
 
 
@@ -87,7 +90,7 @@ def find_number(text: str, words: Sequence[str]) -> float | None:
             return found[0].number
     found = facts(text, ("money", "number"))
     money = [fact for fact in found if fact.kind == "money"]
-    if money and set(words) & {"price", "cost", "total", "amount", "salary", "fee", "budget", "balance"}:
+    if money and set(words) & _AMOUNTS:
         near = nearest(text, money, _hinted(words))
         return (near or money[-1]).number
     fact = nearest(text, found, _hinted(words))
@@ -125,22 +128,30 @@ def _choose(text: str, found: list[Fact], words: Sequence[str]) -> Fact | None:
 
 def _choose_name(text: str, found: list[Fact], words: set[str]) -> Fact | None:
     """Tell people, places and organisations apart by what stands before them, and by what companies are called."""
-    places = [fact for fact in found if _BEFORE_PLACE.search(text[: fact.start]) and not _ORGANISATION.search(fact.text)]
-    firms = [f for f in found if _ORGANISATION.search(f.text)] or [f for f in found if _BEFORE_ORGANISATION.search(text[: f.start])]
+    places = [
+        fact for fact in found if _BEFORE_PLACE.search(text[: fact.start]) and not _ORGANISATION.search(fact.text)
+    ]
+    named = [fact for fact in found if _ORGANISATION.search(fact.text)]
+    firms = named or [fact for fact in found if _BEFORE_ORGANISATION.search(text[: fact.start])]
     if words & _PLACES:
         places = places or _cells(text, found)[1:]
-        inside = [fact for fact in places if re.search(r"\b(?:in|near|to)\s+(?:the\s+)?$", text[: fact.start], re.IGNORECASE)]
-        return (inside or places or [None])[0]
+        return next((fact for fact in places if _INSIDE.search(text[: fact.start])), next(iter(places), None))
     if words & _ORGANISATIONS:
-        return (firms or [None])[0]
-    people = [fact for fact in found if fact not in places and fact not in firms] or [fact for fact in found if fact not in places]
-    near = nearest(text, people, _hinted(list(words - {"name"}))) if words - {"name", "full", "first", "last"} else None
-    return near or (people or [None])[0]
+        return next(iter(firms), None)
+    people = [fact for fact in found if fact not in places]
+    people = [fact for fact in people if fact not in firms] or people
+    telling = words - {"name", "full", "first", "last"}
+    near = nearest(text, people, _hinted(list(telling))) if telling else None
+    return near or next(iter(people), None)
 
 
 def _cells(text: str, found: list[Fact]) -> list[Fact]:
     """The names that fill a comma-separated cell."""
-    return [f for f in found if re.search(r"(?:^|[,;|]\s*)$", text[: f.start]) and re.match(r"\s*(?:[,;|.]|$)", text[f.end :])]
+    return [
+        f
+        for f in found
+        if re.search(r"(?:^|[,;|]\s*)$", text[: f.start]) and re.match(r"\s*(?:[,;|.]|$)", text[f.end :])
+    ]
 
 
 def _hinted(words: Sequence[str]) -> list[str]:

@@ -12,26 +12,46 @@ from nodes.engine.words import STOP, terms
 
 FactKind = Literal["number", "date", "time", "email", "url", "phone", "identifier", "money", "name", "quoted", "path"]
 
-_MONTH = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
+_MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December|" + (
+    r"(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?)"
+)
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_CLOCK = r"\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?"
+_CURRENCY = r"(?:USD|EUR|GBP|CHF)"
+_AMOUNT = r"\d[\d,]*(?:\.\d+)?"
+_DATES = (
+    rf"\b\d{{4}}-\d{{2}}-\d{{2}}(?:T{_CLOCK})?\b",
+    r"\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
+    rf"\b{_MONTH} {_DAY}(?:,? \d{{4}})?\b",
+    rf"\b{_DAY}\.? (?:of )?{_MONTH}(?:,? \d{{4}})?\b",
+    rf"\b{_MONTH} \d{{4}}\b",
+)
+_ENDINGS = "py|md|txt|csv|json|yaml|yml|pdf|docx|html|toml|log|xml"
+# In this order: what one pattern takes, later ones leave alone.
 _PATTERNS: tuple[tuple[FactKind, re.Pattern[str]], ...] = (
     ("email", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
     ("url", re.compile(r"\b(?:https?|ftp)://[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]")),
+    ("date", re.compile("|".join(_DATES))),
+    ("time", re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]m)?\b|\b\d{1,2}\s?[ap]m\b", re.IGNORECASE)),
     (
-        "date",
+        "money",
+        re.compile(rf"(?:[$€£¥]|\b{_CURRENCY}\s?){_AMOUNT}\b|\b{_AMOUNT}\s?(?:[$€£¥]|(?:{_CURRENCY}|dollars|euros)\b)"),
+    ),
+    ("phone", re.compile(r"(?<![\w-])\+?\(?\d{2,4}\)?[ \-/]\d{2,4}[ \-]?\d{2,}(?:[ \-]\d+)*\b(?!-)")),
+    (
+        "identifier",
         re.compile(
-            rf"\b\d{{4}}-\d{{2}}-\d{{2}}(?:T\d{{2}}:\d{{2}}(?::\d{{2}})?(?:Z|[+-]\d{{2}}:\d{{2}})?)?\b|\b\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}\b|"
-            rf"\b{_MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?\b|\b\d{{1,2}}(?:st|nd|rd|th)?\.? (?:of )?{_MONTH}\.?(?:,? \d{{4}})?\b|\b{_MONTH} \d{{4}}\b"
+            r"(?<![\w.])(?:#\d+|(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Z][A-Z0-9]*(?:[-_][A-Za-z0-9]+)*|[A-Za-z]+-\d[\w-]*)\b"
         ),
     ),
-    ("time", re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]m)?\b|\b\d{1,2}\s?[ap]m\b", re.IGNORECASE)),
-    ("money", re.compile(r"(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF)\s?)\d[\d,]*(?:\.\d+)?\b|\b\d[\d,]*(?:\.\d+)?\s?(?:[$€£¥]|(?:USD|EUR|GBP|CHF|dollars|euros)\b)")),
-    ("phone", re.compile(r"(?<![\w-])\+?\(?\d{2,4}\)?[ \-/]\d{2,4}[ \-]?\d{2,}(?:[ \-]\d+)*\b(?!-)")),
-    ("identifier", re.compile(r"(?<![\w.])(?:#\d+|(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Z][A-Z0-9]*(?:[-_][A-Za-z0-9]+)*|[A-Za-z]+-\d[\w-]*)\b")),
-    ("path", re.compile(r"(?<![\w:/])(?:[.~]?/)?(?:[\w.-]+/)+[\w.-]*\w|\b[\w-]+\.(?:py|md|txt|csv|json|yaml|yml|pdf|docx|html|toml|log|xml)\b")),
-    ("number", re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\d])%?", re.IGNORECASE)),
+    ("path", re.compile(rf"(?<![\w:/])(?:[.~]?/)?(?:[\w.-]+/)+[\w.-]*\w|\b[\w-]+\.(?:{_ENDINGS})\b")),
+    ("number", re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?!\d)%?", re.IGNORECASE)),
     ("quoted", re.compile(r"[\"“]([^\"”\n]{1,300})[\"”]|(?<![\w'])'([^'\n]{1,300})'(?!\w)|`([^`\n]{1,300})`")),
-    ("name", re.compile(r"\b(?:(?:Mr|Mrs|Ms|Dr|Prof)\.? )?[A-Z][\w'’-]*(?:(?: (?:de|van|von|of|the|&))? [A-Z][\w'’&-]*)*")),
-)  # fmt: skip
+    (
+        "name",
+        re.compile(r"\b(?:(?:Mr|Mrs|Ms|Dr|Prof)\.? )?[A-Z][\w'’-]*(?:(?: (?:de|van|von|of|the|&))? [A-Z][\w'’&-]*)*"),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +107,9 @@ def labelled(text: str, words: Sequence[str]) -> str:
         words: The field's name in words.
     """
     label = r"[\s_-]+".join(re.escape(word) for word in words)
-    match = re.search(rf"(?im)(?:^|[\n,;|(\"'*-])[\s*\"']*(?:the )?{label}[*\"']*\s*(?::|=|\|)\s*[*\"']*([^\n;|]+)", text)
+    match = re.search(
+        rf"(?im)(?:^|[\n,;|(\"'*-])[\s*\"']*(?:the )?{label}[*\"']*\s*(?::|=|\|)\s*[*\"']*([^\n;|]+)", text
+    )
     if match is None:
         return ""
     value = re.split(r",\s+(?=[\w ]{2,20}\s*[:=])", match[1])[0]
@@ -141,4 +163,6 @@ def _name(value: str, text: str, start: int) -> tuple[str, int]:
 def _ordinary(word: str, text: str, start: int) -> bool:
     """Say whether a capitalised word at the start of a sentence is likely no name: it is followed by no verb of a subject."""
     following = text[start + len(word) : start + len(word) + 14]
-    return not re.match(r"\s+(?:is|was|has|works|lives|said|and [A-Z]|\(|joined|bought|ordered|wrote|likes)|,|'s", following)
+    return not re.match(
+        r"\s+(?:is|was|has|works|lives|said|and [A-Z]|\(|joined|bought|ordered|wrote|likes)|,|'s", following
+    )

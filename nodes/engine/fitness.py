@@ -12,14 +12,26 @@ from nodes.engine.words import is_negated, numbers, terms, tokens
 LONG_QUOTE = 70  # words
 
 _DEFINES = (
-    r"\W*(?:\s+\w+\W*){0,2}?\s*(?:\bis\b|\bare\b|\bmeans?\b|\brefers? to\b|\bdefines?\b|\bdenotes?\b|\bdescribes?\b|\bprovides?\b|\ballows?\b|:)"
+    r"\W*(?:\s+\w+\W*){0,2}?\s*"
+    r"(?:\b(?:is|are|means?|refers? to|defines?|denotes?|describes?|provides?|allows?)\b|:)"
 )
+_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _FORMS = {
-    "reason": re.compile(r"\b(?:because|since|so that|due to|reason|therefore|in order to|to avoid|to prevent|thus|hence)\b", re.I),
-    "method": re.compile(r"\b(?:use|using|call|pass|set|run|install|add|create|must|should|can|by)\b", re.I),
-    "time": re.compile(r"\b(?:1[89]|20)\d\d\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b", re.I),
-    "person": re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b|\b(?:author|maintain|creator|written by|team|committee|manager|department)\w*\b"),
-}  # fmt: skip
+    kind: re.compile(pattern)
+    for kind, pattern in (
+        (
+            "reason",
+            r"(?i)\b(?:because|since|so that|due to|reason|therefore|in order to|to avoid|to prevent|thus|hence)\b",
+        ),
+        ("method", r"(?i)\b(?:use|using|call|pass|set|run|install|add|create|must|should|can|by)\b"),
+        ("time", rf"(?i)\b(?:1[89]|20)\d\d\b|\b(?:{_MONTHS})\b"),
+        ("person", r"\b[A-Z][a-z]+ [A-Z][a-z]+\b|\b(?:author|maintain|creator|written by|team|committee|manager)\w*\b"),
+    )
+}
+_REFERS = re.compile(
+    r"(?:for (?:more|further|details?|full|complete)\b.*\b)?(?:see|refer to|visit|check out|read) ", re.IGNORECASE
+)
+_CHANGE = re.compile(r"\((?:PR|pull|issue|gh)?[ -]?#\d+\)|\[#\d+\]|\bby \[?@\w+", re.IGNORECASE)  # a line of a changelog
 _MARKUP = re.compile(r"https?://\S+|\]\([^)]*\)|[`*_#<>|=\[\]{}]")
 
 
@@ -52,6 +64,10 @@ def worth(unit: Unit) -> float:
         found *= 0.75
     if unit.dangles:
         found *= 0.85
+    if _REFERS.match(unit.text):
+        found *= 0.5
+    if _CHANGE.search(unit.text):
+        found *= 0.7
     return found * (0.7 if unit.text.endswith("?") else 1.0)
 
 

@@ -43,7 +43,9 @@ class Item:
     after: tuple[int, ...] = ()
 
 
-def items_for(field: Field, properties: Mapping[str, Any], material: Material, choices: Choices, issues: Sequence[Issue]) -> list[Item]:
+def items_for(
+    field: Field, properties: Mapping[str, Any], material: Material, choices: Choices, issues: Sequence[Issue]
+) -> list[Item]:
     """List what the elements of a list of objects are about.
 
     Args:
@@ -68,7 +70,11 @@ def items_for(field: Field, properties: Mapping[str, Any], material: Material, c
 def task_items(material: Material) -> list[Item]:
     """The parts of the task. What says `then`, `compare` or leans on what came before waits for the parts before it."""
     asks = material.asks
-    joins = re.compile(r"\b(?:then|finally|compare|comparison|difference|combine|summari[sz]e|based on|review|draft|report|write|it|them|this|these|results?|findings)\b", re.IGNORECASE)
+    joins = re.compile(
+        r"\b(?:then|finally|compare|comparison|difference|combine|summari[sz]e|based on|review|draft|report|write|it|them|this|"
+        r"these|results?|findings)\b",
+        re.IGNORECASE,
+    )
     found = []
     for i, text in enumerate(asks):
         waits = i > 0 and (joins.search(text) is not None)

@@ -11,7 +11,8 @@ from tools.passage import CITATION
 
 _WORDS = "|".join(word for word, value in NUMBER_WORDS.items() if 0 < int(value) <= 20)
 _LIMIT = re.compile(
-    r"\b(?P<bound>at most|no more than|not more than|under|fewer than|less than|maximum(?: of)?|max\.?|up to|within|at least|no fewer than|"
+    r"\b(?P<bound>at most|no more than|not more than|under|fewer than|less than|maximum(?: of)?|max\.?|up to|within|at least|"
+    r"no fewer than|"
     r"minimum(?: of)?|more than|exactly|in)\s+"
     rf"(?P<number>\d+|{_WORDS})\s+(?:short\s+)?(?P<unit>word|sentence|bullet|item|paragraph|character|line)s?\b",
     re.IGNORECASE,
@@ -51,7 +52,12 @@ def limits_in(text: str) -> list[Limit]:
 
 def without_limits(text: str) -> str:
     """Take the limits out of a text, and what counts the same without a bound: `two sentences about`."""
-    return re.sub(rf"\b(?:\d+|{_WORDS})\s+(?:word|sentence|bullet|item|paragraph|line)s?\b(?: points?)?", " ", _LIMIT.sub(" ", text), flags=re.IGNORECASE)
+    return re.sub(
+        rf"\b(?:\d+|{_WORDS})\s+(?:word|sentence|bullet|item|paragraph|line)s?\b(?: points?)?",
+        " ",
+        _LIMIT.sub(" ", text),
+        flags=re.IGNORECASE,
+    )
 
 
 def measure(text: str, unit: str) -> int:

@@ -14,12 +14,15 @@ from nodes.engine.vocabulary import vocabulary
 from nodes.engine.words import key_terms, terms, weight
 
 _LINE = re.compile(
-    r"^\s*(?:[-*•]|\d+[.)])?\s*[*`\"']{0,3}([A-Za-z_][\w.-]*(?: [\w.-]+){0,2}?)[*`\"']{0,3}\s*(?:\(([^)\n]{3,200})\)\s*)?(?::| [-–—] )[*]{0,2}\s*(\S.*)$"
+    r"^\s*(?:[-*•]|\d+[.)])?\s*"  # a bullet
+    r"[*`\"']{0,3}([A-Za-z_][\w.-]*(?: [\w.-]+){0,2}?)[*`\"']{0,3}\s*"  # the name
+    r"(?:\(([^)\n]{3,200})\)\s*)?(?::| [-–—] )[*]{0,2}\s*(\S.*)$"  # what it is for
 )
 _BARE = re.compile(r"^\s*[-*•]\s*[*`\"']{0,3}([A-Za-z_][\w.-]*)[*`\"']{0,3}\s*$")
+_NAME = r"[`\"']?[\w-]+[`\"']?"
 _ONE_OF = re.compile(
-    r"(?:one of|options(?: are)?|choose (?:from|between|among)|either|available(?: \w+)?|agents|workers|speakers|specialists|routes|"
-    r"candidates|members)\s*(?:are)?:?\s+((?:[`\"']?[\w-]+[`\"']?(?:\s*[,|/]\s*(?:or |and )?|\s+or\s+|\s+and\s+))+[`\"']?[\w-]+[`\"']?)",
+    r"(?:one of|options(?: are)?|choose (?:from|between|among)|either|available(?: \w+)?|agents|workers|speakers|specialists|"
+    rf"routes|candidates|members)\s*(?:are)?:?\s+((?:{_NAME}(?:\s*[,|/]\s*(?:or |and )?|\s+or\s+|\s+and\s+))+{_NAME})",
     re.IGNORECASE,
 )
 _FIELD_WORDS = vocabulary(
@@ -70,10 +73,15 @@ def rank_options(text: str, options: Sequence[Option]) -> list[Ranked]:
 
     A word that most options share tells none of them apart and counts little.
     """
-    bags = [frozenset(terms(option.name.replace("_", " ").replace("-", " "))) | frozenset(terms(option.about)) for option in options]
+    bags = [
+        frozenset(terms(option.name.replace("_", " ").replace("-", " "))) | frozenset(terms(option.about))
+        for option in options
+    ]
     counts = Counter(term for bag in bags for term in bag)
     wanted = key_terms(text)
-    spread = {t: math.log(1 + len(options) / (1 + counts[t])) / math.log(1 + len(options)) if options else 0.0 for t in wanted}
+    spread = {
+        t: math.log(1 + len(options) / (1 + counts[t])) / math.log(1 + len(options)) if options else 0.0 for t in wanted
+    }
     ranked = []
     for option, bag in zip(options, bags, strict=True):
         score = sum(weight(t) * (0.2 + 0.8 * spread[t]) * match(t, bag) for t in wanted)
@@ -91,14 +99,28 @@ def choose_option(text: str, options: Sequence[Option], *, avoid: Mapping[str, i
         avoid: How often each was used already; an option loses a third of its fit for each time.
     """
     used = avoid or {}
-    ranked = [Ranked(item.option, item.fit * (2 / 3) ** used.get(item.option.name, 0)) for item in rank_options(text, options)]
+    ranked = [
+        Ranked(item.option, item.fit * (2 / 3) ** used.get(item.option.name, 0)) for item in rank_options(text, options)
+    ]
     order = sorted(ranked, key=lambda item: (-round(item.fit, 3), used.get(item.option.name, 0)))
     return order[0] if order else None
 
 
 def fallback_option(options: Sequence[str]) -> str | None:
     """Choose the option that stands for none of the others, if there is one: default, general, other, unknown, none."""
-    for word in ("default", "general", "generalist", "fallback", "other", "unknown", "none", "n/a", "neutral", "unclear", "misc"):
+    for word in (
+        "default",
+        "general",
+        "generalist",
+        "fallback",
+        "other",
+        "unknown",
+        "none",
+        "n/a",
+        "neutral",
+        "unclear",
+        "misc",
+    ):
         for option in options:
             if option.lower() == word or word in re.split(r"[_\W]+", option.lower()):
                 return option

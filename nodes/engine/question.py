@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from nodes.engine.dressing import undressed
 from nodes.engine.sentences import sentences
 from nodes.engine.words import COMMON, REQUEST_WORDS, STOP, key_terms, plain, terms, tokens, weight
 
@@ -20,12 +21,16 @@ PART = 0.3  # weight of a part of a compound name beside the whole
 ADVERB = 0.5
 
 _KINDS: tuple[tuple[QuestionKind, str], ...] = (
-    ("quantity", r"\bhow (?:many|much|long|often|large|big|small|fast|old|far|high|deep)\b|\b(?:what|which) (?:number|percentage)\b"),
+    (
+        "quantity",
+        r"\bhow (?:many|much|long|often|large|big|small|fast|old|far|high|deep)\b|\b(?:what|which) (?:number|percentage)\b",
+    ),
     ("time", r"^when (?:was|did|were|will)\b|\b(?:what|which|in what) (?:year|date|day|month)\b|\bsince when\b"),
     ("person", r"\bwho(?:se|m)?\b"),
     ("reason", r"\bwhy\b|\bwhat (?:is|was) the reason\b|\bfor what reason\b|\bhow come\b"),
     ("method", r"\bhow (?:do|can|could|should|would|to|might) |\bwhat (?:do|must|should) (?:i|we|you) do\b|\bsteps?\b"),
-    ("list", r"\b(?:list|enumerate)\b|\b(?:which|what) (?:\w+ )?\w{3,}(?<![siu])s (?!is\b|does\b|has\b)|\bwhat (?:are|kinds?|types?|sorts?)\b"),
+    ("list", r"\b(?:list|enumerate)\b|\bwhat (?:are|kinds?|types?|sorts?)\b"),
+    ("list", r"\b(?:which|what) (?:\w+ )?\w{3,}(?<![siu])s (?!is\b|does\b|has\b)"),
     ("definition", r"^(?:what(?:'s| is| are| does)|define|explain|describe|tell me about)\b|\bmeaning of\b"),
     ("yesno", r"^(?:is|are|does|do|can|could|may|must|will|should|did|was|were|has|have)\b"),
 )
@@ -39,22 +44,7 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bhow (?:old)\b", re.IGNORECASE), "age"),
 )
 _PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
-_LEAD = re.compile(
-    r"^(?:(?:please|kindly|hello|hi|dear \w+)[,!. ]+|(?:can|could|would|will) you (?:please )?|i (?:want|need|would like) (?:you )?to (?:know )?|"
-    r"(?:find out|find|tell me|let me know|give me|show me|write|prepare|produce|compose|draft|research|investigate|answer|explain|describe|"
-    r"(?:review|check|judge|assess|evaluate|critique|revise|improve) (?:the|this|a|an|my) (?:\w+ ){0,2}?(?:draft|answer|text|report|reply)(?:,? (?:to|for|of|about|on|against))?|"
-    r"summari[sz]e|report|look up|search(?: for)?)(?: me| us)?(?: (?:a|an|the)(?: [\w-]+){0,3}? (?:report|summary|overview|page|article|"
-    r"paragraph|text|note|answer|essay|list|explanation|description))?(?: (?:about|on|of|for))?\s+)+",
-    re.IGNORECASE,
-)
 _BULLET = re.compile(r"(?m)^\s*(?:[-*•]|\(?\d{1,2}[.)])\s+")
-_DIRECTIVE = re.compile(
-    r"\b(?:with (?:citations?|sources|references|quotes)|in (?:\w+ )?(?:sentences?|words|bullets?|bullet points|paragraphs?|detail)|"
-    r"(?:in|as) (?:plain |simple )?(?:english|markdown|short|brief)(?=\W*$|[,.;])|(?:using|from|according to|based on) (?:only )?(?:the|these|those|your) (?:\w+ )?(?:documents?|"
-    r"documentation|corpus|passages?|sources?|context|tools?|text)|cite (?:your |the |all )?\w+|be (?:brief|concise|short|precise|specific)|what do(?:es)? (?:the |our |these )?(?:documents?|documentation|docs|text|passages?|manual) (?:say|tell us|state) "
-    r"about)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ class Question:
     @cached_property
     def terms(self) -> tuple[str, ...]:
         """The distinct terms asked about, in order."""
-        text = _bare(self.text)
+        text = undressed(self.text)
         return tuple(dict.fromkeys((*(key_terms(text) or key_terms(self.text)), *self.extra)))
 
     @cached_property
@@ -116,20 +106,22 @@ class Question:
     @cached_property
     def subject(self) -> str:
         """The request without its politeness and instructions: what a title or a sub-question is made of."""
-        return _bare(self.text).strip(" .,;:") or plain(self.text)
+        return undressed(self.text).strip(" .,;:") or plain(self.text)
 
 
 def query(text: str) -> str:
     """Condense a question to a search query: its content words as written, each once, at most `MAX_QUERY`."""
-    text = _bare(_BULLET.sub(" ", text))
+    text = undressed(_BULLET.sub(" ", text))
     marked = [term for term in terms(text) if term.startswith('"')]
-    words = [token for token in tokens(text) if token.lower() not in STOP | REQUEST_WORDS and f'"{token}"' not in marked]
+    words = [
+        token for token in tokens(text) if token.lower() not in STOP | REQUEST_WORDS and f'"{token}"' not in marked
+    ]
     return " ".join(list(dict.fromkeys([*words, *marked, *Question(text).hints]))[:MAX_QUERY])
 
 
 def title(text: str) -> str:
     """Make a title of a request: its subject, capitalised, without a question mark; a long one ends at a clause."""
-    subject = re.sub(r"^(?:what (?:is|are)|what's) ", "", Question(text).subject, flags=re.IGNORECASE)
+    subject = re.sub(r"^(?:what (?:is|are)|what's) (?:an? |the )?", "", Question(text).subject, flags=re.IGNORECASE)
     line = re.split(r"[?!.](?:\s|$)", subject)[0]
     if len(line.split()) > MAX_TITLE:
         line = re.split(r"[,;:]\s|\s(?:and|but|which|who|because|so that)\s", line)[0]
@@ -140,13 +132,9 @@ def title(text: str) -> str:
 def follow_up(text: str, before: Sequence[str]) -> Question:
     """Read a question in its conversation: one with hardly a term of its own leans on the question before it."""
     own = Question(text)
-    leans = len(own.terms) < 2 or re.search(r"\b(?:it|its|they|them|that|this|those|these|he|she)\b", text, re.IGNORECASE)
+    leans = len(own.terms) < 2 or re.search(
+        r"\b(?:it|its|they|them|that|this|those|these|he|she)\b", text, re.IGNORECASE
+    )
     if not before or not leans or len(own.terms) > 5:
         return own
     return Question(text, tuple(key_terms(before[-1])[:5]))
-
-
-def _bare(text: str) -> str:
-    """Take the politeness, the instruction and the form of the answer off a request."""
-    text = plain(_DIRECTIVE.sub(" ", text))
-    return _LEAD.sub("", text) or text

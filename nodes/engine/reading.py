@@ -38,9 +38,9 @@ class Reading:
 
     @cached_property
     def name(self) -> frozenset[str]:
-        """Terms of the file's name, if it is a name: a file called `return` is about an ordinary word."""
-        found = frozenset(terms(re.sub(r"[-_.]+", " ", PurePosixPath(self.source.origin).stem)))
-        return found if not any(term in COMMON or related(term) for term in found) else frozenset()
+        """Terms of the file's name without ordinary words: a file called `return` is about what its name says."""
+        found = terms(re.sub(r"[-_.]+", " ", PurePosixPath(self.source.origin).stem))
+        return frozenset(term for term in found if term not in COMMON and not related(term))
 
     @cached_property
     def leaf(self) -> frozenset[str]:

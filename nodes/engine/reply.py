@@ -15,7 +15,9 @@ from nodes.engine.review import Review
 from nodes.engine.schema import choose_response, fill_schema
 from nodes.engine.toolbox import Toolbox
 
-_CRITIC = re.compile(r"\b(?:critic|critique|review(?:er)?|check(?:er)?|verif(?:y|ier)|judge|proofread)\b", re.IGNORECASE)
+_CRITIC = re.compile(
+    r"\b(?:critic|critique|review(?:er)?|check(?:er)?|verif(?:y|ier)|judge|proofread)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ def compose_reply(request: Request, toolbox: Toolbox) -> Reply:
             return Reply(json.dumps(value, ensure_ascii=False))
         return Reply(calls=(Call(response.name, value),))
     if toolbox.forced == "any" and toolbox.tools and not request.steps:
-        return Reply(calls=(forced_call(material, toolbox.of("search")[0] if toolbox.of("search") else toolbox.tools[0]),))
+        return Reply(
+            calls=(forced_call(material, toolbox.of("search")[0] if toolbox.of("search") else toolbox.tools[0]),)
+        )
     return Reply(_text(material))
 
 

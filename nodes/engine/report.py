@@ -24,9 +24,13 @@ CLOSE = 0.7  # of what the best quote speaks of the question, for a quote in a s
 SECTION_QUOTES = 3
 MAX_SECTIONS = 4
 
-_DOCUMENT = r"(?:report|article|essay|write[- ]?up|web ?page|page|memo|briefing|blog post|handout|white ?paper|document|overview|markdown)"
+_DOCUMENT = (
+    "(?:report|article|essay|write[- ]?up|web ?page|page|memo|briefing|blog post|handout|white ?paper|document|overview|"
+    "markdown)"
+)
+_WRITING = r"(?:writes?|compose|prepare|produce|draft|create|author|make|give me|need)"
 _WANTED = re.compile(
-    rf"\b(?:write|compose|prepare|produce|draft|create|author|make|writes|give me|need)\b[^.?!\n]{{0,60}}\b{_DOCUMENT}\b|^\W*{_DOCUMENT} (?:on|about)\b",
+    rf"\b{_WRITING}\b[^.?!\n]{{0,60}}\b{_DOCUMENT}\b|^\W*{_DOCUMENT} (?:on|about)\b",
     re.IGNORECASE,
 )
 _ITEM = re.compile(r"^(\s*(?:[-*•]|\d+[.)])\s+)(.*)$", re.DOTALL)
@@ -45,7 +49,10 @@ def write_report(material: Material) -> str:
         return f"{heading}\n\n{write_answer(material)}"
     used: set[tuple[Source, int]] = set()
     several = len(material.parts) > 1
-    lead = [render(_fresh(part.evidence, choose(part.evidence, limit=1 if several else 2), used)) for part in material.answered]
+    lead = [
+        render(_fresh(part.evidence, choose(part.evidence, limit=1 if several else 2), used))
+        for part in material.answered
+    ]
     blocks = [("", text) for text in lead]
     blocks += _part_sections(material.parts, used) if several else _source_sections(material.answered[0], used)
     return _shortened([heading, *_written(blocks)], limits_in(_bounds(material)))
@@ -58,9 +65,16 @@ def revise(material: Material, draft: str, feedback: str) -> str:
     draft should speak of and the passages hold is added at the end.
     """
     named = [plain(quote) for quote in _QUOTED.findall(feedback) if len(quote.split()) > 2]
-    twice = [plain(q) for line in feedback.splitlines() if "twice" in line.lower() or "duplicate" in line.lower() for q in _QUOTED.findall(line)]
+    twice = [
+        plain(q)
+        for line in feedback.splitlines()
+        if "twice" in line.lower() or "duplicate" in line.lower()
+        for q in _QUOTED.findall(line)
+    ]
     editor = _Editor(material.request.cited, named, twice)
-    kept = _without_empty_sections([block for paragraph in re.split(r"\n\s*\n", draft.strip()) if (block := editor.paragraph(paragraph))])
+    kept = _without_empty_sections(
+        [block for paragraph in re.split(r"\n\s*\n", draft.strip()) if (block := editor.paragraph(paragraph))]
+    )
     added = _additions(material, feedback, draft, "\n".join(kept))
     revised = "\n\n".join([*kept, *added]).strip()
     return revised or write_report(material)
@@ -121,7 +135,12 @@ class _Editor:
         for source in self._sources:
             for unit in units(source.text):
                 share = support(shown, [unit.text]) if unit.kind in ("sentence", "item") and unit.whole else 0.0
-                if share >= REPLACES and _alike(shown, unit.text) >= ALIKE and (best is None or share > best[0]) and bare(unit.text) not in self._seen:
+                if (
+                    share >= REPLACES
+                    and _alike(shown, unit.text) >= ALIKE
+                    and (best is None or share > best[0])
+                    and bare(unit.text) not in self._seen
+                ):
                     best = (share, unit.text, source)
         if best is None:
             return ""
@@ -147,12 +166,20 @@ def _additions(material: Material, feedback: str, draft: str, kept: str) -> list
             continue  # it is about a sentence of the draft
         if match := re.search(r"does not (?:speak of|cover|mention|answer) \"([^\"]+)\"", line):
             wanted = match[1]
-        elif match := re.search(r"\b(?:add|include|mention|missing|cover|say (?:something )?(?:about|how|why|what))\b:?\s+(.+)$", line, re.IGNORECASE):
+        elif match := re.search(
+            r"\b(?:add|include|mention|missing|cover|say (?:something )?(?:about|how|why|what))\b:?\s+(.+)$",
+            line,
+            re.IGNORECASE,
+        ):
             wanted = re.sub(r"[\"“”]", "", match[1])
         else:
             continue
         evidence = Evidence(Question(wanted), material.sources)
-        fresh = [quote for quote in choose(evidence, limit=2) if plain(quote.text) not in plain(kept)] if evidence.sufficient else []
+        fresh = (
+            [quote for quote in choose(evidence, limit=2) if plain(quote.text) not in plain(kept)]
+            if evidence.sufficient
+            else []
+        )
         if fresh:
             found.append(render(excerpts(evidence, fresh)))
         elif not evidence.sufficient and key_terms(wanted):
@@ -207,7 +234,11 @@ def _bounds(material: Material) -> str:
 def _shortened(blocks: list[str], limits: Sequence[Limit]) -> str:
     """Join blocks, leaving out sections, then sentences, from the end until every upper limit is kept."""
     text = "\n\n".join(blocks)
-    upper = [limit for limit in limits if limit.unit in ("word", "sentence", "character", "paragraph") and limit.bound != "at least"]
+    upper = [
+        limit
+        for limit in limits
+        if limit.unit in ("word", "sentence", "character", "paragraph") and limit.bound != "at least"
+    ]
     while len(blocks) > 2 and any(measure(text, limit.unit) > limit.number for limit in upper):
         blocks = blocks[:-1]
         text = "\n\n".join(blocks)
@@ -227,4 +258,3 @@ def _without_empty_sections(blocks: list[str]) -> list[str]:
         if not (bare_heading and following.startswith("#")):
             kept.append(block)
     return kept
-

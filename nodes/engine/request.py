@@ -20,7 +20,8 @@ LONG_TASK = 60  # words; of a longer task without sections the first paragraph a
 
 _PASSAGE = re.compile(r"<passage\s[^<>]*>.*?(?:</passage>|(?=<passage\s)|\Z)", re.DOTALL)
 _ASIDE = re.compile(
-    r"^\W*(?:guidance|note|hint|message) (?:from|of|by)\b|^\W*guidance\b|^your (?:previous|last) (?:answer|reply|output|response)\b|"
+    r"^\W*(?:guidance|note|hint|message) (?:from|of|by)\b|^\W*guidance\b|"
+    r"^your (?:previous|last) (?:answer|reply|output|response)\b|"
     r"^(?:please )?(?:answer|try|reply) again\b",
     re.IGNORECASE,
 )
@@ -225,7 +226,9 @@ def _json_quotes(value: object) -> Iterator[tuple[str, str]]:
         quotes = [inner for inner in strings if inner.strip("[]") not in keys and len(inner.split()) > 2]
         if keys and quotes:
             yield keys[0], max(quotes, key=len) if "quote" not in value else str(value["quote"])
-    inner_values: Iterable[object] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    inner_values: Iterable[object] = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
     for inner in inner_values:
         if isinstance(inner, (dict, list)):
             yield from _json_quotes(inner)

@@ -23,7 +23,9 @@ COVERED = 0.5  # share of the question's weight that a draft must speak of
 _FENCE = re.compile(r"(?ms)^\s*(```|~~~).*?^\s*\1\s*$|^\s*\|.*?\|\s*$")
 _HEADING = re.compile(r"(?m)^\s{0,3}#{1,6}\s.*$|^[^\n]+\n[=\-]{3,}\s*$")
 _BAD_CITATION = re.compile(r"\[(p:[^\]\s]*)\]")
-_MENTION = re.compile(r"\b(?:must |should |has to )?(?:mention|include|contain|refer to)s?\s+[\"“'`]([^\"”'`]+)[\"”'`]", re.IGNORECASE)
+_MENTION = re.compile(
+    r"\b(?:must |should |has to )?(?:mention|include|contain|refer to)s?\s+[\"“'`]([^\"”'`]+)[\"”'`]", re.IGNORECASE
+)
 _DEMANDS_CITATIONS = re.compile(r"\bcit(?:e|ed|ation|ations|ing)\b|\[p:", re.IGNORECASE)
 
 
@@ -90,8 +92,11 @@ class Review:
     def _of_abstention(self) -> Iterator[Issue]:
         if self._material.request.passages and self._material.sufficient:
             quote = self._material.quotes[0] if self._material.quotes else None
-            hint = f': passage [{quote.source.id}] says: {plain(quote.text)}' if quote else "."
-            yield Issue(f"The draft says that there is no answer, but the passages hold one{hint}", self._factual[0] if self._factual else "")
+            hint = f": passage [{quote.source.id}] says: {plain(quote.text)}" if quote else "."
+            yield Issue(
+                f"The draft says that there is no answer, but the passages hold one{hint}",
+                self._factual[0] if self._factual else "",
+            )
 
     def _of_sentences(self) -> Iterator[Issue]:
         demanded = bool(self._texts) or bool(_DEMANDS_CITATIONS.search(self._rules))
@@ -129,7 +134,11 @@ class Review:
             share = sum(w * match(t, bag) for t, w in question.weights.items()) / total if total else 1.0
             if share < COVERED:
                 missing = [w for w in tokens(question.subject) if (own := terms(w)) and match(own[0], bag) == 0]
-                yield Issue(f'The draft does not speak of "{question.subject}"' + (f" (missing: {', '.join(missing[:4])})" if missing else "") + ".")
+                yield Issue(
+                    f'The draft does not speak of "{question.subject}"'
+                    + (f" (missing: {', '.join(missing[:4])})" if missing else "")
+                    + "."
+                )
 
     def _of_limits(self) -> Iterator[Issue]:
         for limit in limits_in(f"{self._material.request.task}\n{self._constraints}"):
@@ -167,4 +176,3 @@ def _alike(a: str, b: str) -> bool:
 
 def _same(a: frozenset[str], b: frozenset[str]) -> bool:
     return len(a & b) / max(1, len(a | b)) > 0.85
-

@@ -29,10 +29,18 @@ from nodes.engine.words import plain
 
 _FINAL = re.compile(r"finish|final|answer|done|respon|complete|result|report|conclu", re.IGNORECASE)
 _LISTED: dict[str, tuple[FactKind, ...]] = {
-    "names": ("name",), "people": ("name",), "entities": ("name",), "persons": ("name",), "places": ("name",), "emails": ("email",),
-    "urls": ("url",), "links": ("url",), "dates": ("date",), "numbers": ("number", "money"), "amounts": ("money",), "ids": ("identifier",),
-    "files": ("path",), "paths": ("path",), "companies": ("name",), "organizations": ("name",), "locations": ("name",), "phones": ("phone",),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("names", "people", "persons", "entities", "places", "locations", "companies", "organizations"), ("name",)
+    ),
+    **dict.fromkeys(("urls", "links"), ("url",)),
+    **dict.fromkeys(("files", "paths"), ("path",)),
+    "emails": ("email",),
+    "dates": ("date",),
+    "numbers": ("number", "money"),
+    "amounts": ("money",),
+    "ids": ("identifier",),
+    "phones": ("phone",),
+}
 
 
 def fill_schema(schema: JsonSchema, material: Material) -> dict[str, Any]:
@@ -47,8 +55,10 @@ def fill_schema(schema: JsonSchema, material: Material) -> dict[str, Any]:
 
 
 def choose_response(responses: Sequence[Tool], material: Material) -> Tool:
-    """Choose which of several response schemas to fill: the final one when there are results to answer from, else one to act."""
-    final = [tool for tool in responses if _FINAL.search(tool.name) or "answer" in tool.parameters.get("properties", {})]
+    """Choose which of several response schemas to fill: the final one when there are results, else one to act."""
+    final = [
+        tool for tool in responses if _FINAL.search(tool.name) or "answer" in tool.parameters.get("properties", {})
+    ]
     acting = [tool for tool in responses if tool not in final]
     if not acting or not final:
         return responses[0]
@@ -87,15 +97,17 @@ class _Filler:
         if depth > MAX_DEPTH:
             return UNKNOWN
         options = alternatives(schema, self._root)
-        for option in self._likely(options, field):
-            value = self._of_kind(option, Field(field.name, field.description, option, field.parents, field.required), item, depth)
+        for option in self._likely(options):
+            value = self._of_kind(
+                option, Field(field.name, field.description, option, field.parents, field.required), item, depth
+            )
             if value is not UNKNOWN:
                 return value
         nullable = any(kind_of(option) == "null" for option in options)
         return None if nullable and "default" not in schema else UNKNOWN
 
-    def _likely(self, options: list[JsonSchema], field: Field) -> list[JsonSchema]:
-        """Order the alternatives of a union: an object that gives the final answer last while there is nothing to answer from."""
+    def _likely(self, options: list[JsonSchema]) -> list[JsonSchema]:
+        """Order the alternatives of a union: the final answer comes last while there is nothing to answer from."""
         found = [option for option in options if kind_of(option) != "null"]
         final = [option for option in found if _FINAL.search(str(option.get("title", "")))]
         if not final or len(final) == len(found):
@@ -107,7 +119,9 @@ class _Filler:
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
-            return self._values.member(field, [member for member in schema["enum"] if member is not None] or schema["enum"], item)
+            return self._values.member(
+                field, [member for member in schema["enum"] if member is not None] or schema["enum"], item
+            )
         kind = kind_of(schema)
         if kind == "object":
             return self._nested(schema, field, item, depth)
@@ -145,7 +159,9 @@ class _Filler:
         elif kind in ("integer", "number") and field.role == "depends":
             found = [index + 1 for index in item.after] if item is not None else []
         elif kind in ("integer", "number"):
-            found = [fit_number(fact.number, options[0]) for fact in facts(source_text(self._material), ("number", "money"))]
+            found = [
+                fit_number(fact.number, options[0]) for fact in facts(source_text(self._material), ("number", "money"))
+            ]
         elif kind == "string":
             strings = self._strings(field, item)
             found = None if strings is None else [fit_string(text, options[0]) for text in strings]
@@ -161,7 +177,11 @@ class _Filler:
         if item is not None and field.role not in ("citation", "source", "quote"):
             return None
         if item is not None and item.quote is not None:
-            return [item.quote.source.id] if field.role == "citation" else [item.quote.text if field.role == "quote" else item.quote.source.origin]
+            return (
+                [item.quote.source.id]
+                if field.role == "citation"
+                else [item.quote.text if field.role == "quote" else item.quote.source.origin]
+            )
         listed = _LISTED.get(field.words[-1])
         if listed and not self._material.grounded:
             return list(dict.fromkeys(fact.text for fact in facts(source_text(self._material), listed)))
@@ -188,7 +208,9 @@ class _Filler:
         names = [member for member in schema["enum"] if isinstance(member, str)]
         if len(names) < len(schema["enum"]):
             return []
-        text = item.text if item is not None else plain(f"{self._material.request.task} {self._material.request.inline}")
+        text = (
+            item.text if item is not None else plain(f"{self._material.request.task} {self._material.request.inline}")
+        )
         return list(self._values.choices.several(text, named_in(field.description, names) or names))
 
     def _mapping(self, inner: JsonSchema, parents: tuple[str, ...], depth: int) -> dict[str, Any]:

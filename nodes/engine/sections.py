@@ -12,7 +12,10 @@ _KINDS: tuple[tuple[SectionKind, str], ...] = (
     ("feedback", "feedback|issues?|problems?|review|critique|criticism|objections?|corrections?|change requests?"),
     ("draft", "draft|text to (?:review|check)|candidate|proposal|submission|manuscript|answer to (?:review|check)"),
     ("constraints", "constraints?|requirements?|rules|criteria|limits|expected output|acceptance criteria"),
-    ("options", "options|agents|workers|specialists|speakers|team(?: members)?|participants|choices|routes|candidates|members"),
+    (
+        "options",
+        "options|agents|workers|specialists|speakers|team(?: members)?|participants|choices|routes|candidates|members",
+    ),
     ("task", "task|question|request|goal|user request|instructions?|topic|subtask|your task"),
     (
         "context",
@@ -21,7 +24,9 @@ _KINDS: tuple[tuple[SectionKind, str], ...] = (
         "article|quotes|memory|what is known",
     ),
 )
-_QUALIFIER = r"(?:\s+(?:from|of|by|to|for|so far|given|on|about)\b[^:\n]{0,60}|\s*\([^)\n]{0,60}\)|\s+(?:\d+|[a-z]{1,12}))?"
+_QUALIFIER = (
+    r"(?:\s+(?:from|of|by|to|for|so far|given|on|about)\b[^:\n]{0,60}|\s*\([^)\n]{0,60}\)|\s+(?:\d+|[a-z]{1,12}))?"
+)
 _PATTERNS = tuple(
     (kind, re.compile(rf"^(?:the |your |current |latest |previous )?(?:{names}){_QUALIFIER}$", re.IGNORECASE))
     for kind, names in _KINDS

@@ -12,6 +12,7 @@ from nodes.engine.words import terms
 
 MAX_QUOTES = 6
 MAX_LIST = 10  # items quoted after their introduction
+MAX_PARAGRAPH = 450  # characters of a paragraph that is quoted whole
 MAX_FOLLOWING = 300  # characters of a sentence that is quoted because it follows
 MAX_CODE = 25  # lines quoted after their introduction
 RELATIVE = 0.5  # of the best quote's score; weaker ones are left out
@@ -38,7 +39,8 @@ def choose(evidence: Evidence, *, limit: int = 4, least: float = RELATIVE_SHARE)
 
     Source: maximal marginal relevance, Carbonell and Goldstein, SIGIR 1998.
     """
-    pool = [quote for quote in evidence.quotes if quote.unit.whole][:40] or evidence.quotes[:10]
+    pool = [quote for quote in evidence.quotes if quote.unit.whole and not _hangs(evidence, quote)][:40]
+    pool = pool or evidence.quotes[:10]
     bags = {id(quote): frozenset(terms(quote.text)) for quote in pool}
     chosen: list[Quote] = []
     covered: set[str] = set()
@@ -65,12 +67,17 @@ def excerpts(evidence: Evidence, quotes: list[Quote]) -> list[Excerpt]:
         places = wanted.setdefault(quote.source, set())
         places |= _needed(found, quote.unit.place)
         if i == 0:
-            places |= _following(found, quote.unit)
+            places |= _paragraph(found, quote.unit)
     return [
         Excerpt(source, tuple(evidence.units_of(source)[i] for i in sorted(places)))
         for source, places in wanted.items()
         if places
     ]
+
+
+def _hangs(evidence: Evidence, quote: Quote) -> bool:
+    """Say whether a quote announces something that its passage no longer holds."""
+    return quote.text.endswith(":") and quote.unit.place + 1 == len(evidence.units_of(quote.source))
 
 
 def _marginal(quote: Quote, chosen: list[Quote], bags: dict[int, frozenset[str]]) -> float:
@@ -86,7 +93,7 @@ def _similarity(a: frozenset[str], b: frozenset[str]) -> float:
 def _needed(found: tuple[Unit, ...], place: int) -> set[int]:
     unit = found[place]
     if unit.kind == "item":
-        return _list_around(found, place)
+        return _list_around(found, place) | (_introduced(found, place) if unit.opens else set())
     if unit.kind in ("code", "table"):
         return {place - 1, place} if place and found[place - 1].kind == "sentence" else {place}
     needed = {place}
@@ -97,13 +104,14 @@ def _needed(found: tuple[Unit, ...], place: int) -> set[int]:
     return needed
 
 
-def _following(found: tuple[Unit, ...], unit: Unit) -> set[int]:
-    """The next sentence of the best quote's paragraph: it often holds the condition or the exception."""
-    if unit.kind != "sentence" or unit.place + 1 >= len(found):
+def _paragraph(found: tuple[Unit, ...], unit: Unit) -> set[int]:
+    """The paragraph of the best quote if it is short, else the next sentence: there stand conditions and exceptions."""
+    if unit.kind != "sentence":
         return set()
-    following = found[unit.place + 1]
-    beside = following.group == unit.group and following.kind == "sentence" and following.whole
-    return {following.place} if beside and len(following.text) <= MAX_FOLLOWING else set()
+    group = [other for other in found if other.group == unit.group and other.kind == "sentence" and other.whole]
+    if sum(len(other.text) for other in group) <= MAX_PARAGRAPH:
+        return {other.place for other in group}
+    return {other.place for other in group if other.place == unit.place + 1 and len(other.text) <= MAX_FOLLOWING}
 
 
 def _introduced(found: tuple[Unit, ...], place: int) -> set[int]:

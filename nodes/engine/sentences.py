@@ -8,21 +8,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from nodes.engine.blocks import Block, blocks
+from nodes.engine.blocks import Block, BlockKind, blocks
 from nodes.engine.words import plain, tokens
 
 UnitKind = Literal["sentence", "item", "code", "table"]
 
 MAX_ITEM = 420  # characters; a longer list item is quoted sentence by sentence
-MAX_TABLE = 900  # characters; a longer table is quoted row by row
+MAX_TABLE = 600  # characters; a longer table is quoted row by row
 
+_KIND: dict[BlockKind, UnitKind] = {"prose": "sentence", "item": "item", "code": "code", "table": "table"}
 _END = re.compile(r"[.!?…。！？]+[\"'”’)\]*_`]*(?:\s*\[p:[0-9a-f]{10}\][.,]?)*(?=\s|$)|[。！？]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|no|nos|fig|figs|eq|sec|ch|dr|mr|mrs|ms|prof|st|inc|ltd|co|corp|jr|sr|al|ca|"
     r"viz|esp|incl|excl|ver|vol|pp|ed|eds|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)|\b[A-Za-z]|^\(?\d{1,2})\.$",
     re.IGNORECASE,
 )
-_POINTS = re.compile(r"\b(?:the following|as follows|below|for example,? |like this|this example)\b", re.IGNORECASE)
+_POINTS = re.compile(r"\b(?:following|as follows|like this|this example)\b", re.IGNORECASE)
 _DANGLING = re.compile(
     r"^(?:it|its|this|that|these|those|they|their|them|he|she|such|however|but|also|thus|therefore|hence|otherwise|instead|so|"
     r"then|moreover|furthermore|in this case|for example|for instance|in addition|in particular|similarly|again|both|neither|"
@@ -87,7 +88,7 @@ def units(text: str) -> tuple[Unit, ...]:
         group += 0 if list_open and block.kind == "item" else 1
         list_open = block.kind == "item"
         for piece in _pieces(block, term):
-            found.append(Unit(piece, _unit_kind(block, piece), len(found), group))
+            found.append(Unit(piece, _KIND[block.kind], len(found), group))
         term = ""
     return tuple(_mark_cuts(found))
 
@@ -106,17 +107,11 @@ def _pieces(block: Block, term: str) -> list[str]:
     if block.kind == "code":
         return [textwrap.dedent(block.text)]
     if block.kind == "table":
-        return [block.text] if len(block.text) <= MAX_TABLE else [line.strip() for line in block.lines if _wordy(line)]
+        return [block.text] if len(block.text) <= MAX_TABLE else _rows(block.lines)
     text = plain(f"{term} {block.text}")
     if block.kind == "item" and len(text) <= MAX_ITEM:
         return [text]
     return sentences(text)
-
-
-def _unit_kind(block: Block, piece: str) -> UnitKind:
-    if block.kind in ("code", "table", "item"):
-        return "item" if block.kind == "item" else ("code" if block.kind == "code" else "table")
-    return "sentence"
 
 
 def _mark_cuts(found: list[Unit]) -> list[Unit]:
@@ -126,10 +121,23 @@ def _mark_cuts(found: list[Unit]) -> list[Unit]:
     first, last = found[0], found[-1]
     if first.kind == "sentence" and re.match(r"[a-z]+[ ,]|[,;)]", first.text) and len(found) > 1:
         found[0] = Unit(first.text, first.kind, first.place, first.group, whole=False)
-    if last.kind == "sentence" and len(tokens(last.text)) > 4 and not re.search(r"[.!?:…。！？)\"'”’*`|\]]$", last.text):
+    if (
+        last.kind == "sentence"
+        and len(tokens(last.text)) > 4
+        and not re.search(r"[.!?:…。！？)\"'”’*`|\]]$", last.text)
+    ):
         found[-1] = Unit(last.text, last.kind, last.place, last.group, whole=False)
     return found
 
 
-def _wordy(line: str) -> bool:
-    return any(char.isalnum() for char in line)
+def _rows(lines: tuple[str, ...]) -> list[str]:
+    """Split a table at its rules; one whose rows have none, at its lines."""
+    ruled = any(line.lstrip().startswith("+") for line in lines)
+    rows: list[list[str]] = [[]]
+    for line in lines:
+        if not any(char.isalnum() for char in line):
+            rows.append([])
+        else:
+            rows[-1].append(line)
+            rows += [] if ruled else [[]]
+    return ["\n".join(row) for row in rows if row]

@@ -77,7 +77,9 @@ def objections(sentence: str, texts: Sequence[str]) -> list[str]:
     share = support(sentence, texts)
     if share < SUPPORTED:
         absent = _absent(claim, texts)
-        found.append("the cited passage does not say this" + (f": it does not mention {_list(absent)}" if absent else ""))
+        found.append(
+            "the cited passage does not say this" + (f": it does not mention {_list(absent)}" if absent else "")
+        )
         return found
     nearest = _nearest(claim, texts)
     if is_negated(claim) != is_negated(nearest):

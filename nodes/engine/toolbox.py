@@ -19,7 +19,9 @@ ToolRole = Literal["search", "read", "list", "handoff", "other"]
 
 RESPONSE_MARK = "x-response-schema"
 
-_SEARCHES = re.compile(r"search|find|look(?:ing)?[ _-]?up|retriev|query|lookup|wiki|google|browse|ask the docs", re.IGNORECASE)
+_SEARCHES = re.compile(
+    r"search|find|look(?:ing)?[ _-]?up|retriev|query|lookup|wiki|google|browse|ask the docs", re.IGNORECASE
+)
 _READS = re.compile(r"read|open|fetch|load|get|show|neighbour|neighbor|context", re.IGNORECASE)
 _LISTS = re.compile(r"^(?:list|show|enumerate|ls)(?:_|$)|^get_(?:all|available)_", re.IGNORECASE)
 _HANDS = re.compile(r"^(?:transfer|handoff|hand_off|hand_over|delegate|escalate|consult|ask_|route)", re.IGNORECASE)
@@ -56,7 +58,9 @@ class Tool:
     def passage_argument(self) -> str | None:
         """The argument that names a passage or another hit of a search."""
         names = self.parameters.get("properties", {})
-        return next((name for name in names if re.fullmatch(r"(?:passage|chunk|hit|doc(?:ument)?)(?:_?id)?|id", name)), None)
+        return next(
+            (name for name in names if re.fullmatch(r"(?:passage|chunk|hit|doc(?:ument)?)(?:_?id)?|id", name)), None
+        )
 
     @cached_property
     def role(self) -> ToolRole:
@@ -124,7 +128,9 @@ def read_toolbox(
     responses = tuple(tool for tool in found if tool.response)
     schema = _format_schema(response_format)
     if schema is not None:
-        responses = (Tool(str(schema.get("title", "answer")), str(schema.get("description", "")), schema, response=True),)
+        responses = (
+            Tool(str(schema.get("title", "answer")), str(schema.get("description", "")), schema, response=True),
+        )
     return Toolbox(tuple(tool for tool in found if not tool.response), responses, forced, schema is not None)
 
 
@@ -160,8 +166,10 @@ def _format_schema(response_format: object) -> Mapping[str, Any] | None:
     inner = response_format.get("json_schema", response_format)
     schema = inner.get("schema", inner) if isinstance(inner, Mapping) else None
     if not isinstance(schema, Mapping) or "properties" not in schema:
-        return {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]} if (
-            response_format.get("type") == "json_object"
-        ) else None
+        return (
+            {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
+            if (response_format.get("type") == "json_object")
+            else None
+        )
     named = {"title": inner["name"], **schema} if isinstance(inner, Mapping) and "name" in inner else schema
     return dict(named)

@@ -6,12 +6,16 @@ import re
 
 from nodes.engine.stem import stem
 
-# Names of a category, then the words that its texts use.
+# Names of a category, a colon, then the words that its texts use; an indented line goes on.
 _TOPICS = """
-billing bill payment payments invoice invoicing finance financial refund refunds charge: invoice payment pay paid charged charge refund price billing subscription card receipt fee money overcharged bank credit
-technical tech bug support engineering software it incident: crash crashed error bug install installation broken slow login server freezes fail failure exception update app device screen timeout code stack
-account accounts login access profile authentication: password login account username sign profile locked verify reset register credentials
-shipping delivery logistics fulfilment fulfillment order orders: shipping delivery package parcel tracking arrived late courier address order shipped damaged
+billing bill payment payments invoice invoicing finance financial refund refunds charge: invoice payment pay paid charged
+    charge refund price billing subscription card receipt fee money overcharged bank credit
+technical tech bug support engineering software it incident: crash crashed error bug install installation broken slow login
+    server freezes fail failure exception update app device screen timeout code stack
+account accounts login access profile authentication: password login account username sign profile locked verify reset
+    register credentials
+shipping delivery logistics fulfilment fulfillment order orders: shipping delivery package parcel tracking arrived late
+    courier address order shipped damaged
 sales pricing purchase presales: buy purchase price plan quote discount offer demo trial upgrade license contract
 legal compliance privacy: contract law legal lawyer court liability terms policy compliance gdpr privacy copyright
 hr personnel recruiting careers: job vacation salary employee hiring holiday sick leave interview application manager
@@ -36,14 +40,14 @@ math mathematics calculation: calculate sum equation number multiply divide perc
 writing editor writer content: write draft text article essay edit rewrite style
 research researcher retrieval search: find research search look sources facts documents information
 weather: weather rain temperature forecast sunny wind snow
-""".strip().splitlines()
+"""
 
 
 def cues(name: str) -> str:
     """Give the words that texts of a category use, by the category's name; "" for one that is not known."""
     wanted = {stem(word) for word in re.split(r"[^a-z]+", name.lower()) if word}
     found = []
-    for line in _TOPICS:
+    for line in _TOPICS.replace("\n    ", " ").strip().splitlines():
         names, _, words = line.partition(": ")
         if wanted & {stem(word) for word in names.split()}:
             found.append(words)

@@ -30,7 +30,9 @@ _SHARES = vocabulary(
     faithfulness completeness correctness accuracy groundedness support agreement merit grade"""
 )
 _ORDINALS = ("index", "order", "priority", "rank", "step", "number", "position", "id")
-_UNSETTLED = vocabulary("revision retry rework more clarification information search changes review improvement work answer")
+_UNSETTLED = vocabulary(
+    "revision retry rework more clarification information search changes review improvement work answer"
+)
 _RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:-|–|to|and|\.\.)\s*(-?\d+(?:\.\d+)?)")
 SAID = 0.15  # fit of an option that the text says something for
 
@@ -172,7 +174,9 @@ class Values:
     @property
     def _extracts(self) -> bool:
         """Whether the request is to take values out of a text that it brings along."""
-        return bool(self.material.request.inline) and not self.material.grounded and "?" not in self.material.request.task
+        return (
+            bool(self.material.request.inline) and not self.material.grounded and "?" not in self.material.request.task
+        )
 
     def _item_text(self, field: Field, item: Item) -> Any:
         if item.kind == "quote":

@@ -20,8 +20,23 @@ _BAD = vocabulary(
     contradicted incomplete insufficient wrong redo rework rewrite improve changes deny denied disagree unknown
     missing unanswered failure irrelevant inconsistent needs need not_enough continue"""
 )
+_TROUBLE = vocabulary(
+    """needs need requires loop error failed missing stuck ambiguous unclear retry revise duplicate contradiction hallucinated
+    hallucination unsupported escalate insufficient incomplete"""
+)
+_SURE = vocabulary("enough progress made answerable covered cited verified available known sure confident")
 _LAST_RESORT = vocabulary("escalate reassign abort human handoff replan")
-_SENTIMENTS = {"positive": 1, "good": 1, "happy": 1, "satisfied": 1, "negative": -1, "bad": -1, "angry": -1, "unhappy": -1, "dissatisfied": -1}
+_SENTIMENTS = {
+    "positive": 1,
+    "good": 1,
+    "happy": 1,
+    "satisfied": 1,
+    "negative": -1,
+    "bad": -1,
+    "angry": -1,
+    "unhappy": -1,
+    "dissatisfied": -1,
+}
 _NEUTRAL = vocabulary("neutral mixed none unknown undecided")
 _LEVELS = (
     vocabulary("lowest trivial none minimal verylow"),
@@ -46,7 +61,10 @@ _PRESSING = re.compile(
     r"cannot (?:work|log ?in|access)|can't (?:work|log ?in|access)|right away|all (?:users|customers)|deadline today)\b",
     re.IGNORECASE,
 )
-_RELAXED = re.compile(r"\b(?:whenever|no rush|no hurry|minor|cosmetic|nice to have|low priority|when you have time|typo|suggestion|curious)\b", re.IGNORECASE)
+_RELAXED = re.compile(
+    r"\b(?:whenever|no rush|no hurry|minor|cosmetic|nice to have|low priority|when you have time|typo|suggestion|curious)\b",
+    re.IGNORECASE,
+)
 
 
 def verdict_member(members: Sequence[Any], *, good: bool) -> Any | None:
@@ -112,10 +130,9 @@ def is_good_word(words: Sequence[str]) -> bool | None:
     """Say whether a flag such as `is_satisfied` or `needs_revision` is set by things being well; None if neither."""
     found = set(words)
     denied = bool(found & {"not", "no", "un", "without"})
-    if found & {"needs", "need", "requires", "loop", "error", "failed", "missing", "stuck", "ambiguous", "unclear", "retry", "revise",
-                "duplicate", "contradiction", "hallucinated", "hallucination", "unsupported", "escalate", "insufficient", "incomplete"}:  # fmt: skip
+    if found & _TROUBLE:
         return denied
-    if found & (_GOOD | {"enough", "progress", "made", "answerable", "covered", "cited", "verified", "available", "known", "sure", "confident"}):
+    if found & (_GOOD | _SURE):
         return not denied
     return None
 

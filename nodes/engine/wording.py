@@ -28,7 +28,7 @@ class Wording:
         self._texts: dict[Role, Callable[[Field], Any]] = {
             "answer": self._answer,
             "summary": lambda _: write_summary(material) if material.sources else plain(material.request.task),
-            "report": self._report,
+            "report": lambda _: self._report(),
             "title": lambda _: title(material.request.task),
             "question": lambda _: material.question.subject,
             "reason": self.reason,
@@ -87,7 +87,9 @@ class Wording:
             return "A result speaks of what was asked." if self._standing.well else "No result answers the request yet."
         if self._standing.has_draft:
             issues = self._standing.issues
-            return issues[0].text if issues else "No rule is broken: the passages that are cited say what the draft says."
+            return (
+                issues[0].text if issues else "No rule is broken: the passages that are cited say what the draft says."
+            )
         if self._choices.options and not self._material.grounded:
             return self._why_chosen()
         return self._why_answered()
@@ -130,7 +132,7 @@ class Wording:
             return write_report(self._material)
         return write_answer(self._material)
 
-    def _report(self, field: Field) -> str:
+    def _report(self) -> str:
         drafts, feedback = self._material.request.parts("draft"), self._material.request.parts("feedback")
         if drafts and feedback:
             return revise(self._material, drafts[-1].text, "\n".join(part.text for part in feedback))
@@ -168,5 +170,5 @@ def _chosen_for(option: Option, task: str) -> str:
     about = set(key_terms(f"{option.name} {option.about}"))
     shared = [word for word in tokens(task) if set(key_terms(word)) & about]
     if not shared:
-        return f"Nothing in the task speaks for one option more than for the others; {option.name} is taken for want of a better."
+        return f"Nothing in the task speaks for one option more than for others; {option.name} is taken for want of a better."
     return f"{option.name} is described with what the task speaks of: {', '.join(dict.fromkeys(shared))}."

@@ -64,7 +64,9 @@ _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _OPERATOR = re.compile(r"(?<![^\s(])([-+*/%@&|^~<>=!:]{2,3}|[*/%@&|^~<>=])(?![^\s?.,;)])")
 _BETWEEN = re.compile(r"\bbetween (\S+) and (\S+?)[?.]?(?:\s|$)")
 _KEYWORD = re.compile(r"\b([a-z]+) (?:keyword|statement|operator|clause|loop|block|expression|part|branch|suite)s?\b")
-_ARTICLES = vocabulary("a an any another each every it its my no of one other our same some such that the their these this those which your")
+_ARTICLES = vocabulary(
+    "a an any another each every it its my no of one other our same some such that the their these this those which your"
+)
 _FLAG = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 _QUOTED = re.compile(r"""(["'`])([-+*/%@&|^~<>=!:?.]{1,3}|[a-z]{1,6}(?: [a-z]{1,6})?)\1""")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?![\w])|(?<![\w.])\d[\d,]*(?:\.\d+)*")
@@ -130,7 +132,9 @@ def _mentioned(text: str) -> list[str]:
     quoted += [word for word in _KEYWORD.findall(text.lower()) if word in STOP and word not in _ARTICLES]
     quoted += [side.strip("\"'`") for pair in _BETWEEN.findall(text) for side in pair]
     flags = [flag.lower() for flag in _FLAG.findall(text)]
-    return flags + list(dict.fromkeys(f'"{q}"' for q in quoted if q and (not q[0].isalnum() or all(word in STOP for word in q.split()))))
+    return flags + list(
+        dict.fromkeys(f'"{q}"' for q in quoted if q and (not q[0].isalnum() or all(word in STOP for word in q.split())))
+    )
 
 
 @lru_cache(maxsize=20_000)
