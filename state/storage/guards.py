@@ -61,7 +61,8 @@ class GuardedSaver(AsyncDoor):
         """Return checkpoints, newest first. They are read at once: a reader who stops midway holds no lock."""
         thread = None if config is None else thread_of(config)
         with self._reading(thread):
-            found = super().list(config, filter=filter, before=before, limit=limit)
+            # All of them before the first is checked: a generator left in the middle by an error would keep the lock.
+            found = [*super().list(config, filter=filter, before=before, limit=limit)]
             return iter([_checked(each) for each in found])
 
     def get_delta_channel_history(
