@@ -34,7 +34,7 @@ from nodes.layers.tool_errors import tool_errors
 from nodes.models import aload_model, describe_model
 from nodes.policy import Policy
 from nodes.spec import Agent, AnyAgent, HumanAgent, name_of
-from nodes.step import Step, current_step, entered, open_step
+from nodes.step import SiblingFailed, Step, current_step, entered, open_step
 from nodes.threads import threaded
 from state.budget import Budget
 from state.envelope import Envelope
@@ -55,9 +55,6 @@ MODEL_LAYERS: tuple[ModelLayer, ...] = (
 
 TOOL_LAYERS: tuple[ToolLayer, ...] = (authority, tool_budget, record_tool, tool_errors)
 """What is around every tool call, the first outermost."""
-
-CANCELLED_BY_SIBLING = "a sibling failed and the policy is fail_fast"
-"""The message of the cancellation that ends a step as `cancelled`; any other ends the run."""
 
 Brief = Callable[[Any, Runtime[Any]], Envelope]
 """Chooses what crosses to an agent: `(state, runtime) -> Envelope`."""
@@ -140,9 +137,7 @@ async def _settled(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage]) ->
             return ask_person(agent, step)
         return await invoke_as_agent(agent, step, memory)
     except asyncio.CancelledError as error:
-        if error.args != (CANCELLED_BY_SIBLING,):
-            raise
-        return step.outcome("cancelled", error=Failure(type="Cancelled", message=CANCELLED_BY_SIBLING, retryable=True))
+        return _cancelled(step, error)
     except BudgetExceeded as error:
         return step.outcome("stopped", output=step.last_text, error=failure_of(error))
     except AttemptTimeout as error:
@@ -151,6 +146,18 @@ async def _settled(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage]) ->
         if concerns_run(error):
             raise
         return step.outcome("failed", error=failure_of(error))
+
+
+def _cancelled(step: Step, error: asyncio.CancelledError) -> Outcome:
+    """Return what a cancelled step becomes when a sibling was the cause, or nobody: then the agent raised it by itself."""
+    why, task = error.args[0] if error.args else None, asyncio.current_task()
+    if isinstance(why, SiblingFailed) and why.caller is step.caller:
+        return step.outcome("cancelled", error=Failure(type="Cancelled", message=str(why), retryable=True))
+    if task is None or task.cancelling():
+        raise error
+    return step.outcome(
+        "failed", error=Failure(type="CancelledError", message="cancelled from within", retryable=False)
+    )
 
 
 def failure_of(error: Exception) -> Failure:

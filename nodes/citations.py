@@ -1,7 +1,8 @@
 """Citations: does every claim of a draft name a passage, does the passage exist, and does it say so.
 
-A claim is the text before a citation `[p:1a2b3c4d5e]`, back to the citation or line before it. The comparison is by words,
-numbers and negation: it finds what a passage does not mention. Whether the passage *means* it is for the fact-checker to judge.
+A claim is a sentence; the citations `[p:1a2b3c4d5e]` behind it, or behind a later sentence of its paragraph, are its own. The
+comparison is by words, numbers and negation: it finds what a passage does not mention. Whether the passage *means* it is for
+the fact-checker to judge.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ SAME_SENTENCE = 0.8
 """From this share on a passage's sentence is taken to be the one a claim restates, so that they must agree in negation."""
 UNSUPPORTED = "(unsupported)"
 
-_GROUP = re.compile(r"\s*(?:\[p:[0-9a-f]{10}\][ \t,;]*)+[.!?]?")
-_NO_CLAIM = re.compile(
-    r"^(#|>|\||```|---|\*[^*]+\*$|_[^_]+_$|(the|these|those|my) (documents|sources|passages|findings) do(es)? not\b)",
+_GROUP = re.compile(r"\s*\[p:[0-9a-f]{10}\](?:[ \t,;]*\[p:[0-9a-f]{10}\])*[.!?]?")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
+_OWN_LINE = re.compile(r"\s*(?:[#|>]|(?:-{3,}|\*{3,}|_{3,})\s*$)")
+_BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
+_MARKUP = re.compile(r"^(?:#|>|\||---|___)")
+_SOURCES = r"(?:the|these|those|my) (?:documents?|sources?|passages?|findings)\b"
+_ABSTENTION = re.compile(
+    rf"^(?:(?:none of|nothing in) {_SOURCES}|no (?:document|source|passage)s?\b|{_SOURCES} (?:do(?:es)? not|don't|doesn't|"
+    r"(?:say|contain|give|mention|hold)s? (?:nothing|no)\b))(?!.*\b(?:but|however|though|yet)\b)",
     re.I,
 )
-_BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Claim:
     Args:
         text: The claim's words, without its citations.
         ids: Ids of the passages cited for it; empty when there are none.
-        end: Position in the draft behind its citations.
+        end: Position in the draft behind it, and behind its citations where they follow directly.
     """
 
     text: str
@@ -46,16 +52,11 @@ class Claim:
 
 
 def find_claims(draft: str) -> list[Claim]:
-    """Return the claims of a draft in order. Headings, quotations, code, and sentences that say what is missing are none."""
-    claims: list[Claim] = []
-    offset, in_code = 0, False
-    for line in draft.splitlines(keepends=True):
-        if line.lstrip().startswith("```"):
-            in_code = not in_code
-        elif not in_code:
-            claims += _claims_of_line(line, offset)
-        offset += len(line)
-    return claims
+    """Return the claims of a draft in order.
+
+    None are: code, sentences that say what is missing, and headings, tables and quotations without a citation.
+    """
+    return [claim for offset, text in _pieces(draft) for claim in _claims_of(text, offset)]
 
 
 def find_fault(claim: Claim, passages: Mapping[str, Passage]) -> str:
@@ -70,7 +71,7 @@ def find_fault(claim: Claim, passages: Mapping[str, Passage]) -> str:
     if any(_quotes(claim.text, passage.text) for passage in cited):
         return ""
     wanted, held = set(key_terms(claim.text)), set(key_terms(text))
-    if missing := [number for number in numbers(claim.text) if number not in numbers(text)]:
+    if missing := [number for number in _figures(claim.text) if number not in numbers(text)]:
         return f"names {', '.join(missing)}, which the cited passage does not"
     if wanted and len(wanted & held) / len(wanted) < SUPPORT:
         return "is not borne out by the cited passage"
@@ -107,10 +108,12 @@ def mark_unsupported(draft: str, passages: Sequence[Passage]) -> tuple[str, list
     by_id = {passage.id: passage for passage in passages}
     faulty = [claim for claim in find_claims(draft) if find_fault(claim, by_id)]
     for claim in reversed(faulty):
-        draft = f"{draft[: claim.end].rstrip()} {UNSUPPORTED}{draft[claim.end :]}"
+        marked = draft[: claim.end].endswith(UNSUPPORTED) or draft.startswith(f" {UNSUPPORTED}", claim.end)
+        if not marked:
+            draft = f"{draft[: claim.end]} {UNSUPPORTED}{draft[claim.end :]}"
     for name in cited_ids(draft):
         if name not in by_id:
-            draft = draft.replace(f"[{name}]", "")
+            draft = re.sub(rf"[ \t]*\[{name}\](?:[ \t]*[,;](?=[ \t]*\[p:))?", "", draft)
     return draft, [claim.text for claim in faulty]
 
 
@@ -134,18 +137,73 @@ def _shared(wanted: set[str], sentence: str) -> float:
     return len(wanted & set(key_terms(sentence))) / len(wanted) if wanted else 0.0
 
 
-def _claims_of_line(line: str, offset: int) -> list[Claim]:
+def _figures(claim: str) -> list[str]:
+    """Return the numbers a claim names; the word "one" is rarely a number."""
+    return [number for number in numbers(claim) if number != "1" or "1" in claim]
+
+
+def _pieces(draft: str) -> list[tuple[int, str]]:
+    """Return the paragraphs, list items and lines of their own, with the place where each begins; no code."""
+    pieces: list[tuple[int, str]] = []
+    offset, in_code, is_open = 0, False, False
+    for line in draft.splitlines(keepends=True):
+        fence = _FENCE.match(line) is not None
+        in_code ^= fence
+        if fence or in_code or not line.strip():
+            is_open = False
+        elif is_open and not (_BULLET.match(line) or _OWN_LINE.match(line)):
+            pieces[-1] = (pieces[-1][0], pieces[-1][1] + line)
+        else:
+            pieces.append((offset, line))
+            is_open = not _OWN_LINE.match(line)
+        offset += len(line)
+    return pieces
+
+
+def _claims_of(text: str, offset: int) -> list[Claim]:
     claims, start = [], 0
-    for group in _GROUP.finditer(line):
-        claims += _claim(line[start : group.start()], tuple(cited_ids(group[0])), offset + group.end())
+    for group in _GROUP.finditer(text):
+        claims += _cited(text[start : group.start()], tuple(cited_ids(group[0])), offset + start, offset + group.end())
         start = group.end()
-    rest = line[start:].rstrip()
-    if rest and not (start and len(rest.split()) < 3):
-        claims += _claim(rest, (), offset + start + len(rest))
+    rest = text[start:].rstrip()
+    if not (start and len(rest.replace(UNSUPPORTED, "").split()) < 3):
+        claims += _cited(rest, (), offset + start, offset + start + len(rest))
     return claims
 
 
-def _claim(text: str, ids: tuple[str, ...], end: int) -> list[Claim]:
-    words = _BULLET.sub("", text).strip().strip("*_").strip()
-    says_nothing = not key_terms(words) or _NO_CLAIM.match(words) or (not ids and words.endswith((":", "?")))
-    return [] if says_nothing else [Claim(words, ids, end)]
+def _cited(text: str, ids: tuple[str, ...], offset: int, end: int) -> list[Claim]:
+    """Return the claims of a text that the same citations follow, which end at `end`."""
+    claims, spans = [], _sentence_spans(text)
+    for begin, stop in spans:
+        words = _BULLET.sub("", text[begin:stop]).replace(UNSUPPORTED, "").strip(" \t\r\n*,;")
+        if not _says_nothing(words, cited=bool(ids)):
+            claims.append(Claim(plain(words).lstrip("> "), ids, end if stop == spans[-1][1] else offset + stop))
+    return claims
+
+
+def _says_nothing(words: str, *, cited: bool) -> bool:
+    if not key_terms(words) or _ABSTENTION.match(words):
+        return True
+    return not cited and (_MARKUP.match(words) is not None or words.endswith((":", "?")))
+
+
+def _sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Return where each sentence begins and ends; one of a single word that means something belongs to its neighbour."""
+    words = [match.span() for match in re.finditer(r"\S+", text)]
+    counts = [len(sentence.split()) for sentence in sentences(text)]
+    if sum(counts) != len(words):  # sentences without spaces between them
+        return [(0, len(text.rstrip()))]
+    spans: list[tuple[int, int]] = []
+    for count in counts:
+        begin, words = words[0][0], words[count - 1 :]
+        span, words = (begin, words[0][1]), words[1:]
+        if spans and (_is_short(text, span) or _is_short(text, spans[-1])):
+            spans[-1] = (spans[-1][0], span[1])
+        else:
+            spans.append(span)
+    return spans
+
+
+def _is_short(text: str, span: tuple[int, int]) -> bool:
+    sentence = text[slice(*span)]
+    return len(key_terms(sentence)) < 2 and not _ABSTENTION.match(sentence)

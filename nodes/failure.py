@@ -9,7 +9,8 @@ from typing import Any, Literal
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
-from nodes.agent import CANCELLED_BY_SIBLING, Node
+from nodes.agent import Node
+from nodes.step import SiblingFailed, step_around
 from nodes.turn import settle
 from state.errors import ConfigurationError
 from state.outcome import Failure, Outcome, describe_failure, no_usage
@@ -73,17 +74,18 @@ def cancelled_by_siblings(node: Node, name: str) -> Node:
             return await node(state, runtime, config)
         info = runtime.execution_info
         failed = run.signal(f"fail_fast {info.checkpoint_id if info else ''}")
+        why = SiblingFailed(step_around())
         work, alarm = asyncio.ensure_future(node(state, runtime, config)), asyncio.ensure_future(failed.wait())
         try:
             await asyncio.wait({work, alarm}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                work.cancel(CANCELLED_BY_SIBLING)
+                work.cancel(why)
                 await asyncio.wait({work}, timeout=GRACE)
         finally:
             alarm.cancel()
             work.cancel()
         if work.cancelled() or not work.done():
-            return {"outcomes": [_cancelled(state.get("branch") or name, name)]}
+            return {"outcomes": [_cancelled(state.get("branch") or name, name, str(why))]}
         update = work.result()
         if any(map(_failed, update["outcomes"])):
             failed.set()
@@ -96,8 +98,8 @@ def _failed(outcome: Outcome) -> bool:
     return outcome["status"] in ("failed", "timed_out", "stopped")
 
 
-def _cancelled(step_id: str, name: str) -> Outcome:
-    error = Failure(type="Cancelled", message=CANCELLED_BY_SIBLING, retryable=True)
+def _cancelled(step_id: str, name: str, why: str) -> Outcome:
+    error = Failure(type="Cancelled", message=why, retryable=True)
     return Outcome(
         id=step_id,
         agent=name,

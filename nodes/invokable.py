@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.pregel.protocol import PregelProtocol
 from pydantic import BaseModel
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from nodes.layers.history import clip
 from nodes.layers.output import as_plain_json
 from nodes.layers.place import place
+from nodes.layers.record import count_calls
 from nodes.layers.retry import attempt
 from nodes.layers.timeout import time_limit
 from nodes.step import Step
@@ -146,14 +147,22 @@ def _outcome_from_mapping(result: Mapping[str, Any], step: Step) -> Outcome:
             note, answer = error if said == "partial" else None, _not_empty(result["answer"])
             return step.outcome("ok", output=answer, structured=structured, error=note, children=children)
         return step.outcome(status, output=str(result["answer"] or ""), error=error, children=children)
-    messages = result.get("messages")
-    if messages:
-        last = messages[-1]
-        structured = as_plain_json(result.get("structured_response"))
-        text = last.text if isinstance(last, BaseMessage) else str(last)
-        return step.outcome("ok", output=_not_empty(text or json.dumps(structured)), structured=structured)
+    if result.get("messages"):
+        return _outcome_from_messages(result, step)
     structured = as_plain_json(dict(result))
     return step.outcome("ok", output=json.dumps(structured, ensure_ascii=False), structured=structured)
+
+
+def _outcome_from_messages(result: Mapping[str, Any], step: Step) -> Outcome:
+    """Return what a graph of somebody else said last; what its models used is booked now that it is known."""
+    messages = convert_to_messages(result["messages"])
+    if not step.usage["model_calls"]:
+        count_calls(step, cast(Sequence[AnyMessage], messages))
+    structured = as_plain_json(result.get("structured_response"))
+    said = "" if isinstance(messages[-1], HumanMessage) else messages[-1].text
+    if not said and structured is not None:
+        said = json.dumps(structured, ensure_ascii=False)
+    return step.outcome("ok", output=_not_empty(said), structured=structured)
 
 
 def _calls(usage: Usage) -> tuple[int, int]:

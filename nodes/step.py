@@ -114,6 +114,21 @@ class Step:
         return outcome
 
 
+@dataclass(frozen=True)
+class SiblingFailed:
+    """Why a step is cancelled: given to `Task.cancel`, it ends the steps below one caller and not those further down.
+
+    Args:
+        caller: The step that the siblings work for; None at the top.
+    """
+
+    caller: Step | None
+
+    def __str__(self) -> str:
+        """Return what the outcome says."""
+        return "a sibling failed and the policy is fail_fast"
+
+
 _current: ContextVar[Step] = ContextVar("orchestra_step")
 
 
@@ -124,8 +139,7 @@ def open_step(
     context = context_of(runtime)
     run = run_of(config) or start_run(config, context, name=agent)
     account = Account(owner=agent, budget=policy.budget, parent=run.account)
-    caller = _current.get(None)
-    return Step(step_id, agent, envelope, policy, run, account, context, runtime, config, caller=caller)
+    return Step(step_id, agent, envelope, policy, run, account, context, runtime, config, caller=step_around())
 
 
 @contextmanager
@@ -136,6 +150,11 @@ def entered(step: Step) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def step_around() -> Step | None:
+    """Return the step that is in progress here, if there is one."""
+    return _current.get(None)
 
 
 def current_step() -> Step:

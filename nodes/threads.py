@@ -53,8 +53,13 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     return await result
 
 
-def threaded(tool: BaseTool | Callable[..., Any]) -> BaseTool:
-    """Return the tool with an async form that calls its sync function in a thread; the tool itself if it has one."""
+def threaded(tool: Any) -> Any:
+    """Return the tool with an async form that calls its sync function in a thread; the tool itself if it has one.
+
+    A dict describes a tool of the provider, and stays as it is.
+    """
+    if isinstance(tool, dict):
+        return tool
     tool = tool if isinstance(tool, BaseTool) else as_tool(tool)
     if not isinstance(tool, StructuredTool) or tool.coroutine is not None or tool.func is None:
         return tool

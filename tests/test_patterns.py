@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import BaseModel
 
 from graphs import map_reduce, parallel, review, sequential, single
 from nodes import Agent, Fallback, HumanAgent, Policy, ScriptedChatModel
-from nodes.scripted import Step
+from nodes.scripted import Step, call
 from state import Budget, ConfigurationError, Context
 
 REVISE = {"verdict": "revise", "issues": ["Too short."], "score": 0.2}
@@ -229,6 +230,23 @@ def test_fail_fast_cancels_siblings_that_hang_and_keeps_what_is_done(checkpointe
     (cancelled,) = (outcome for outcome in result["outcomes"] if outcome["id"] == "stuck")
     assert cancelled["usage"]["model_calls"] == 1
     assert cancelled["error"]["type"] == "Cancelled"
+
+
+def test_fail_fast_stops_a_whole_team_and_a_tool_and_books_what_they_had_spent() -> None:
+    @tool
+    async def hang() -> str:
+        """Wait."""
+        await asyncio.sleep(60)
+        return "never"
+
+    members = [says("first", "one"), says("second", Step("two", delay=60)), says("third")]
+    team = sequential.build(members).compile(name="team")
+    looped = says("looped", call("hang"), tools=[hang])
+    late = says("late", Step(ValueError("broken"), delay=0.04))
+    result = run(parallel.build([team, looped, late], on_failure="fail_fast"))
+    assert statuses(result) == {"team": "cancelled", "looped": "cancelled", "late": "failed"}
+    spent = {outcome["id"]: outcome["usage"]["model_calls"] for outcome in result["outcomes"]}
+    assert spent == {"team": 2, "looped": 1, "late": 1}
 
 
 def test_a_branch_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from nodes.engine.question import Question
 from nodes.engine.request import Source
 from nodes.engine.selection import Excerpt, choose, excerpts
 from nodes.engine.sentences import Unit, units
-from nodes.engine.words import key_terms, terms, tokens
+from nodes.engine.words import COMMON, key_terms, terms, tokens
 
 GIVEN_SUFFICIENT = 0.4  # coverage; a text that comes with its question is likely about it, so less proves it
 SHORT_RESULT = 40  # words of a tool's result that is given as it is
@@ -164,6 +164,7 @@ def _centrality(unit: Unit, counts: Counter[str]) -> float:
 
 
 def _surface(question: Question, missing: Sequence[str]) -> list[str]:
-    """Give missing terms as the question writes them."""
-    found = [word for word in tokens(question.text) if set(key_terms(word)) & set(missing)]
+    """Give the telling ones of missing terms, as the question writes them."""
+    telling = set(missing) - COMMON
+    found = [word for word in tokens(question.text) if set(key_terms(word)) & telling]
     return list(dict.fromkeys(found))

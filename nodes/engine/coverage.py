@@ -10,13 +10,12 @@ from itertools import pairwise
 
 from nodes.engine.question import Question
 from nodes.engine.reading import Reading, match, overlap
-from nodes.engine.words import COMMON, key_terms, tokens
+from nodes.engine.words import key_terms, tokens
 
 SUFFICIENT = 0.52  # of the question's weight; what covers less does not answer it
 ASKED_FOR = 1.4  # weight of the noun that is asked for, as in `which port`, beside the others
 NAMED = 0.3  # of the coverage, for a question that names the document
 ABSENT = 0.6  # what is left for each name in the question that a document does not have
-GONE = 1.5  # weight of a word that no source has, beside the others
 ELSEWHERE = 0.4  # what is left in documents other than the one that the question names
 OWN = 0.3  # share of the single unit in a place; the rest is what its neighbours and headings add
 APART = 0.5  # what a pair of neighbouring words of the question loses where they do not stand together
@@ -35,16 +34,8 @@ def coverage(question: Question, readings: Sequence[Reading]) -> float:
 def coverages(question: Question, readings: Sequence[Reading]) -> list[float]:
     """Give the share of a question that the best place of each source speaks of."""
     named = any(reading.is_named(question) for reading in readings)
-    weights = {
-        term: w * (ASKED_FOR if term == question.focus else 1.0) * (1.0 if _is_known(term, readings) else GONE)
-        for term, w in question.weights.items()
-    }
+    weights = {term: w * (ASKED_FOR if term == question.focus else 1.0) for term, w in question.weights.items()}
     return [_of_reading(question, reading, weights, named=named) for reading in readings]
-
-
-def _is_known(term: str, readings: Sequence[Reading]) -> bool:
-    """Say whether any source has a term; a search that found none with a telling word means that there is none."""
-    return term in COMMON or any(match(term, reading.all_terms) for reading in readings)
 
 
 def _of_reading(question: Question, reading: Reading, weights: Mapping[str, float], *, named: bool) -> float:

@@ -20,6 +20,7 @@ multiply divide subtract sum count sort read open save call ask notify schedule 
 make set suggest
 """
 _DOING = f"(?:{'|'.join(_VERBS.split())})"
+_TELLS = re.compile(rf"\W*(?:please,? )?{_DOING}\s", re.IGNORECASE)
 _CLAUSES = re.compile(
     rf"(?:,?\s+and(?:\s+then|\s+also|\s+finally)?|,?\s+then|;|,\s+finally,?|,)\s+(?=(?:{_ASKING}|{_DOING})\s)|"
     r";\s+|\.\s+then,?\s+",
@@ -68,9 +69,11 @@ def sides(text: str) -> list[str]:
 
 
 def _requests(text: str) -> list[str]:
-    """List the sentences that ask: the questions, or if there is none, each sentence that is about something."""
+    """List the sentences that ask: questions and instructions; if there is none, each sentence that is about something."""
     found = sentences(text)
-    asking = [s for s in found if s.endswith("?")]
+    asking = [s for s in found if s.endswith("?") or (_TELLS.match(s) and key_terms(Question(s).subject))]
+    if not any(s.endswith("?") for s in asking):
+        asking = []
     return asking or [s for s in found if key_terms(s)] or found
 
 

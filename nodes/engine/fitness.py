@@ -31,7 +31,9 @@ _FORMS = {
 _REFERS = re.compile(
     r"(?:for (?:more|further|details?|full|complete)\b.*\b)?(?:see|refer to|visit|check out|read) ", re.IGNORECASE
 )
-_CHANGE = re.compile(r"\((?:PR|pull|issue|gh)?[ -]?#\d+\)|\[#\d+\]|\bby \[?@\w+", re.IGNORECASE)  # a line of a changelog
+_CHANGE = re.compile(
+    r"\((?:PR|pull|issue|gh)?[ -]?#\d+\)|\[#\d+\]|\bby \[?@\w+", re.IGNORECASE
+)  # a line of a changelog
 _MARKUP = re.compile(r"https?://\S+|\]\([^)]*\)|[`*_#<>|=\[\]{}]")
 
 

@@ -39,7 +39,11 @@ class Material:
     @cached_property
     def question(self) -> Question:
         """What is asked, read in its conversation."""
-        return follow_up(self.request.task, self.request.before)
+        task = self.request.task
+        if len(self.asks) > 1 or self.asks[0] not in task:
+            return follow_up(task, self.request.before)
+        told = task.replace(self.asks[0], " ").strip()  # what the task tells before it asks
+        return follow_up(self.asks[0], [*self.request.before, *([told] if told else [])])
 
     @cached_property
     def asks(self) -> list[str]:

@@ -18,7 +18,7 @@ _UNSAID = "The documents do not say:"
 _NOTHING = re.compile(
     r"the (?:documents|given text|sources|passages) do(?:es)? not (?:answer|say|mention)|no language model is configured|"
     r"only what was given, repeated|no passage matches|not taken\b|this is the embedded extractive engine|"
-    r"to use a language model, set openai|^searched for:|nothing was searched",
+    r"to use a language model, set openai|answered by the embedded extractive engine|^searched for:|nothing was searched",
     re.IGNORECASE,
 )
 

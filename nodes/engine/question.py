@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from nodes.engine.dressing import undressed
+from nodes.engine.dressing import content, undressed
 from nodes.engine.sentences import sentences
 from nodes.engine.words import COMMON, REQUEST_WORDS, STOP, key_terms, plain, terms, tokens, weight
 
@@ -67,7 +67,7 @@ class Question:
     @cached_property
     def terms(self) -> tuple[str, ...]:
         """The distinct terms asked about, in order."""
-        text = undressed(self.text)
+        text = content(self.text)
         return tuple(dict.fromkeys((*(key_terms(text) or key_terms(self.text)), *self.extra)))
 
     @cached_property
@@ -111,7 +111,7 @@ class Question:
 
 def query(text: str) -> str:
     """Condense a question to a search query: its content words as written, each once, at most `MAX_QUERY`."""
-    text = undressed(_BULLET.sub(" ", text))
+    text = content(_BULLET.sub(" ", text))
     marked = [term for term in terms(text) if term.startswith('"')]
     words = [
         token for token in tokens(text) if token.lower() not in STOP | REQUEST_WORDS and f'"{token}"' not in marked

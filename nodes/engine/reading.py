@@ -14,7 +14,7 @@ from nodes.engine.sentences import Unit, units
 from nodes.engine.thesaurus import related
 from nodes.engine.words import COMMON, terms
 
-SYNONYM = 0.55  # of a match
+SYNONYM = 0.5  # of a match
 PREFIX = 0.7
 
 _URL = re.compile(r"\b(?:https?|ftp)://[^\s)>\]]+")

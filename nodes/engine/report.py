@@ -15,11 +15,10 @@ from nodes.engine.question import Question, title
 from nodes.engine.request import Source
 from nodes.engine.selection import Excerpt, choose, excerpts
 from nodes.engine.sentences import sentences, units
-from nodes.engine.support import bare, is_verbatim, support
-from nodes.engine.words import key_terms, plain, terms
+from nodes.engine.support import bare, is_verbatim
+from nodes.engine.words import heads, key_terms, plain
 
-REPLACES = 0.6  # support that a passage's sentence must give a wrong one to take its place
-ALIKE = 0.4  # words in common, of all words of the two
+REPLACES = 0.5  # likeness that a passage's sentence must have to a wrong one to take its place
 CLOSE = 0.7  # of what the best quote speaks of the question, for a quote in a section
 SECTION_QUOTES = 3
 MAX_SECTIONS = 4
@@ -133,23 +132,24 @@ class _Editor:
                 return cite(shown, source)
         best: tuple[float, str, Source] | None = None
         for source in self._sources:
-            for unit in units(source.text):
-                share = support(shown, [unit.text]) if unit.kind in ("sentence", "item") and unit.whole else 0.0
-                if (
-                    share >= REPLACES
-                    and _alike(shown, unit.text) >= ALIKE
-                    and (best is None or share > best[0])
-                    and bare(unit.text) not in self._seen
-                ):
-                    best = (share, unit.text, source)
+            found = units(source.text)
+            for i, unit in enumerate(found):
+                if unit.kind not in ("sentence", "item") or not unit.whole or bare(unit.text) in self._seen:
+                    continue
+                around = f"{source.heading} {found[i - 1].text if i else ''}"
+                likeness = _likeness(shown, unit.text, around)
+                if likeness >= REPLACES and (best is None or likeness > best[0]):
+                    best = (likeness, unit.text, source)
         if best is None:
             return ""
         self._seen.add(bare(best[1]))
         return cite(best[1], best[2])
 
 
-def _alike(a: str, b: str) -> float:
-    own, other = frozenset(terms(a)), frozenset(terms(b))
+def _likeness(shown: str, text: str, around: str) -> float:
+    """Give the share of words that two sentences have in common; numbers, and words that stand around the second, aside."""
+    own, other, near = ({t for t in heads(part) if not t[0].isdigit()} for part in (shown, text, around))
+    own -= near - other
     return len(own & other) / max(1, len(own | other))
 
 

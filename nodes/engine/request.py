@@ -14,15 +14,22 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from nodes.engine.sections import Section, split_sections
 from nodes.engine.sentences import sentences
 from nodes.engine.words import plain
-from tools.passage import CITATION, PASSAGE_ID, Passage, parse_passages
+from tools.passage import CITATION, PASSAGE_ID, Passage, cited_ids, parse_passages
 
+MAX_TEXT = 100_000  # characters of a message that are read
 LONG_TASK = 60  # words; of a longer task without sections the first paragraph asks and the rest is material
 
 _PASSAGE = re.compile(r"<passage\s[^<>]*>.*?(?:</passage>|(?=<passage\s)|\Z)", re.DOTALL)
 _ASIDE = re.compile(
     r"^\W*(?:guidance|note|hint|message) (?:from|of|by)\b|^\W*guidance\b|"
-    r"^your (?:previous|last) (?:answer|reply|output|response)\b|"
+    r"^(?:your|that|this) (?:(?:previous|last) )?(?:answer|reply|output|response) (?:cannot|could not|was|is|has)\b|"
     r"^(?:please )?(?:answer|try|reply) again\b",
+    re.IGNORECASE,
+)
+_LIST = re.compile(r"\s*(?:[-*•]|\d+[.)])\s")
+_WORKS_ON = re.compile(
+    r"\b(?:extract|summari[sz]e|classify|condense|parse|translate|rewrite|proofread|analy[sz]e|count|sort|label|rate|identify|"
+    r"find|read|review|check|from|following)\b",
     re.IGNORECASE,
 )
 _FAILURE = re.compile(r"^\s*(?:error\b|exception\b|traceback\b|failed\b|[\w.]*error:)", re.IGNORECASE)
@@ -149,8 +156,10 @@ class Request:
         if len(text.split()) <= LONG_TASK and not re.search(r":\s*\n", text):
             return _inline(text)
         head, gap, rest = text.partition("\n\n")
-        if not gap or re.match(r"\s*(?:[-*]|\d+[.)])\s", rest):
+        if not gap or _LIST.match(rest):
             head, gap, rest = _after_colon(text)
+        if gap and _LIST.match(rest) and not _WORKS_ON.search(head):
+            return text, ""  # the list is what to do
         if not gap:
             found = sentences(text)
             asking = [s for s in found if s.endswith("?")] or found[:1]
@@ -162,20 +171,26 @@ class Request:
 
 
 def read_request(messages: Sequence[BaseMessage]) -> Request:
-    """Take a list of messages apart. The last human message that is not an aside asks; what follows it is this turn."""
+    """Take a list of messages apart. The last human message that is not an aside asks; what follows it is this turn.
+
+    Of a message at most `MAX_TEXT` characters are read.
+    """
+    texts = tuple(message.text[:MAX_TEXT] for message in messages)
     humans = [i for i, message in enumerate(messages) if isinstance(message, HumanMessage)]
-    asking = [i for i in humans if not _ASIDE.match(messages[i].text)] or humans
+    asking = [i for i in humans if not _ASIDE.match(texts[i])] or humans
     start = asking[-1] if asking else -1
     turn = [message for message in messages[start + 1 :] if not isinstance(message, SystemMessage)]
-    asides = [messages[i].text for i in humans if i > start]
-    asked = messages[start].text if asking else ""
+    asides = [texts[i] for i in humans if i > start]
+    asked = texts[start] if asking else ""
     return Request(
-        system="\n\n".join(m.text for m in messages if isinstance(m, SystemMessage)),
+        system="\n\n".join(
+            text for text, message in zip(texts, messages, strict=True) if isinstance(message, SystemMessage)
+        ),
         asked=asked if asides == [] else asked + "\n\nConstraints:\n" + "\n".join(asides),
-        before=tuple(messages[i].text for i in humans if i < start),
+        before=tuple(texts[i] for i in humans if i < start),
         said=tuple(_said(turn)),
         steps=tuple(_steps(turn)),
-        texts=tuple(message.text for message in messages),
+        texts=texts,
     )
 
 
@@ -215,8 +230,9 @@ def _quotes(text: str) -> Iterator[tuple[str, str]]:
         except ValueError:
             pass
     for sentence in sentences(re.sub(r"(?m)^\s*(?:[-*]|#+|\d+[.)])\s+", "\n", text)):
-        for key in CITATION.findall(sentence):
-            yield key, plain(CITATION.sub("", sentence)).lstrip("> ")
+        if keys := cited_ids(sentence):
+            quote = plain(CITATION.sub("", sentence)).lstrip("> ")
+            yield from ((key, quote) for key in keys)
 
 
 def _json_quotes(value: object) -> Iterator[tuple[str, str]]:
@@ -239,7 +255,7 @@ def _json_quotes(value: object) -> Iterator[tuple[str, str]]:
 def _said(turn: Sequence[BaseMessage]) -> Iterator[tuple[str, str]]:
     for message in turn:
         if isinstance(message, AIMessage) and not message.tool_calls and message.text.strip():
-            yield message.name or "", message.text
+            yield message.name or "", message.text[:MAX_TEXT]
 
 
 def _steps(turn: Sequence[BaseMessage]) -> Iterator[Step]:
@@ -247,8 +263,8 @@ def _steps(turn: Sequence[BaseMessage]) -> Iterator[Step]:
     for message in turn:
         for call in message.tool_calls if isinstance(message, AIMessage) else ():
             answer = results.get(call["id"] or "")
-            text = None if answer is None else answer.text
-            failed = answer is not None and (answer.status == "error" or bool(_FAILURE.match(answer.text)))
+            text = None if answer is None else answer.text[:MAX_TEXT]
+            failed = answer is not None and (answer.status == "error" or bool(_FAILURE.match(answer.text[:MAX_TEXT])))
             yield Step(call["name"], dict(call["args"]), text, failed)
 
 

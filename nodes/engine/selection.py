@@ -95,7 +95,9 @@ def _needed(found: tuple[Unit, ...], place: int) -> set[int]:
     if unit.kind == "item":
         return _list_around(found, place) | (_introduced(found, place) if unit.opens else set())
     if unit.kind in ("code", "table"):
-        return {place - 1, place} if place and found[place - 1].kind == "sentence" else {place}
+        before = found[place - 1] if place else None
+        announced = before is not None and before.kind == "sentence" and (before.opens or not _ENDS.search(before.text))
+        return {place - 1, place} if announced else {place}
     needed = {place}
     if unit.opens or not _ENDS.search(unit.text):
         needed |= _introduced(found, place)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nodes.engine.reading import match
 from nodes.engine.sentences import units
 from nodes.engine.vocabulary import vocabulary
-from nodes.engine.words import COMMON, is_negated, numbers, plain, terms, tokens, weight
+from nodes.engine.words import COMMON, heads, negated_terms, numbers, plain, terms, tokens, weight
 from tools.passage import CITATION
 
 SUPPORTED = 0.6  # share of a claim's weight that the passage must hold
@@ -51,7 +51,7 @@ def support(sentence: str, texts: Sequence[str]) -> float:
     claim = bare(sentence)
     if is_verbatim(claim, texts):
         return 1.0
-    wanted = list(dict.fromkeys(terms(claim)))
+    wanted = heads(claim)
     total = sum(weight(t) for t in wanted)
     if not total:
         return 1.0
@@ -82,11 +82,19 @@ def objections(sentence: str, texts: Sequence[str]) -> list[str]:
         )
         return found
     nearest = _nearest(claim, texts)
-    if is_negated(claim) != is_negated(nearest):
+    if _contradict(claim, nearest):
         found.append(f"the cited passage says the opposite: {nearest}")
     elif opposite := _opposed(claim, nearest):
         found.append(f"the cited passage says {opposite[1]}, not {opposite[0]}")
     return found
+
+
+def _contradict(one: str, other: str) -> bool:
+    """Say whether one sentence denies what the other states, and they deny nothing together."""
+    denied, denied_there = negated_terms(one), negated_terms(other)
+    if denied & denied_there:
+        return False
+    return bool(denied & frozenset(heads(other)) or denied_there & frozenset(heads(one)))
 
 
 def _letters(text: str) -> str:
@@ -101,7 +109,7 @@ def _absent(claim: str, texts: Sequence[str]) -> list[str]:
 
 def _nearest(claim: str, texts: Sequence[str]) -> str:
     """The unit of the texts that shares most with a claim."""
-    wanted = list(dict.fromkeys(terms(claim)))
+    wanted = heads(claim)
     found = [unit.text for text in texts for unit in units(text)]
     return max(found, key=lambda text: sum(weight(t) * match(t, frozenset(terms(text))) for t in wanted), default="")
 

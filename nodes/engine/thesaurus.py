@@ -6,8 +6,7 @@ from itertools import zip_longest
 
 from nodes.engine.stem import stem
 
-# Groups of words, separated by semicolons. General English of people who ask about software, products and rules; no words of
-# one domain's documents.
+# Groups of words, separated by semicolons: general English of people who ask about software, work, products and rules.
 _WORDS = """
 abort cancel interrupt stop halt terminate kill quit exit; accelerate speed fast faster quick quickly performance; accept
 allow permit support tolerate; access reach read obtain; account profile user login; accurate exact precise correct; add
@@ -79,7 +78,45 @@ tmp; initialize initialise init; message msg; environment env; reference ref; pa
 application app; authentication auth; database db; attribute attr; character char; command cmd; function func fn;
 administrator admin; repository repo; package pkg; source src; destination dest; separator sep; synchronize sync; statement
 stmt; expression expr; exception exc; integer int; boolean bool; dictionary dict; document doc; documentation docs; develop
-dev; hole vulnerability gap; written implemented coded programmed
+dev; hole vulnerability gap; written implemented coded programmed; vacation holiday leave absence off; doctor medical
+physician certificate; ill sick illness sickness disease unwell; baby child newborn parental maternity paternity parent;
+home remote telework homeoffice; office workplace desk site; stolen lost missing theft steal; lose lost without missing; fly
+flight plane airline air; train rail railway; car vehicle taxi drive driving; hotel accommodation lodging overnight stay;
+meal food lunch dinner breakfast eat; spend cost expense expenditure pay limit budget; receipt invoice bill proof voucher;
+money payment amount cash fund; salary wage pay income earn compensation; boss manager supervisor lead head superior;
+colleague coworker employee staff worker personnel; company firm business employer organisation organization corporation;
+customer client buyer guest shopper; buy purchase order acquire; sell sale vendor merchant; shop store outlet; price cost
+rate tariff; cheap inexpensive low discount; expensive costly high; discount rebate reduction coupon; refund reimburse
+reimbursement repay money-back; return send back; deliver delivery ship shipping shipment dispatch; parcel package shipment;
+late delay overdue; early premature; deadline due date latest; rent lease hire; contract agreement terms; cancel
+cancellation terminate withdraw revoke; sign signature; warranty guarantee; complain complaint dissatisfied; insurance cover
+policy; damage damaged broken defect faulty; repair fix mend service; replace exchange swap; allow allowed permit permitted
+may permission; forbid forbidden prohibited ban banned disallowed; must required mandatory obligatory compulsory; rule
+policy regulation guideline; law legal statute; fine penalty sanction punishment; approve approval authorize authorise
+consent sign-off; apply application request submit; reject decline refuse deny; join enter onboard start; quit resign leave
+termination; hire recruit employ; train training course education learn; teach lesson instruct; school college university;
+exam test assessment; grade mark score; book reserve reservation booking; travel trip journey business-trip; visit tour;
+visitor guest; arrive arrival come; depart departure leave; open opening hours; close closing closed; phone telephone call
+mobile; mail post letter; email e-mail message; laptop computer notebook device pc machine; internet network wifi web;
+password passphrase passcode pin; account login profile; document paper form file; report notify inform announce tell;
+immediately once instantly promptly; deadline period days within; month monthly; year annual yearly calendar; week weekly;
+day daily; hour hourly; overtime extra hours; break pause rest; weekend saturday sunday; meeting appointment conference
+session; room space hall; floor storey level; building house premises; key badge card access; emergency urgent alarm; fire
+smoke burn; safe safety secure security; injure injury hurt accident wound; medicine drug medication; pain ache; hospital
+clinic; age old years; born birth birthday; die death dead; marry married wedding; family relative relatives; man men male;
+woman women female; young youth junior; elderly senior old; kid child children; friend mate; animal pet; dog cat pet; water
+drink; weather climate; hot warm heat temperature; cold cool freeze; rain wet; garden yard; tree plant; city town village;
+country nation state; street road; live reside residence; move relocate relocation; war conflict; king queen ruler monarch;
+founder founded establish established; invent invention inventor; discover discovery discovered; win won victory winner;
+loss defeat; film movie; song music; picture image photo; writer author; painter artist; leader president chief head ceo;
+minister government; vote election; tax duty levy; bank finance; loan credit debt; profit gain earnings; growth increase
+rise; fall drop decline decrease reduce; goal aim purpose objective target; reason cause why; effect consequence impact
+result; advantage benefit pro plus; disadvantage drawback con minus downside; similar alike like comparable; important
+essential key crucial; rare seldom uncommon; often frequent frequently commonly; usually typically generally normally; begin
+commence; finish complete done; keep store retain; throw dispose discard; clean wash; dirty polluted; heavy weight weigh;
+tall height high; wide broad width; distance far away; near close nearby; fast quick rapid speed; colour color; size
+dimension measurement; shape form; kind sort type; part component piece; material substance; tool instrument device; machine
+equipment; energy power electricity; fuel gas petrol; light lamp; sound noise loud; picture drawing
 """
 _GROUPS = tuple(tuple(group.split()) for group in _WORDS.split(";"))
 

@@ -16,7 +16,7 @@ _GOOD = vocabulary(
     proceed"""
 )
 _BAD = vocabulary(
-    """revise revision reject rejected retry fail failed fails no bad invalid incorrect false unsupported refuted
+    """not non revise revision reject rejected retry fail failed fails no bad invalid incorrect false unsupported refuted
     contradicted incomplete insufficient wrong redo rework rewrite improve changes deny denied disagree unknown
     missing unanswered failure irrelevant inconsistent needs need not_enough continue"""
 )

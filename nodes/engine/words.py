@@ -38,7 +38,7 @@ COMMON = frozenset(
     for word in vocabulary(
         """able about actually add allow allowed answer anyway apart apply ask available avoid bad bare based basic
         become begin behave best better big bit bring call case cause change choose come common compare complete
-        consider contain correct create current day deal default define depend description detail different
+        consider contain correct create current data day deal default define depend description detail different
         discuss do early easy effect enable end ensure entire especially exactly example exist expect fact
         feature fine follow form full general get go good great half handle happen hard hold hour important
         include inside intend involve issue keep kind know large later lead least leave less level little long
@@ -119,6 +119,27 @@ def numbers(text: str) -> list[str]:
 def is_negated(text: str) -> bool:
     """Say whether a sentence denies something."""
     return any(word in NEGATIONS for word in re.findall(r"[a-z]+(?:['’][a-z]+)?", text.lower().replace("’", "'")))
+
+
+def negated_terms(text: str) -> frozenset[str]:
+    """List what a sentence denies: the terms that follow a denying word in its clause, at most three each."""
+    found: set[str] = set()
+    for clause in re.split(
+        r"[,;:.()]|\b(?:and|but|or|while|although|because|if|when)\b", text.lower().replace("’", "'")
+    ):
+        left = 0
+        for word in tokens(clause):
+            if word in NEGATIONS:
+                left = 3
+            elif left and (own := _token_terms(word)):
+                found.update(own)
+                left -= 1
+    return frozenset(found)
+
+
+def heads(text: str) -> list[str]:
+    """List the distinct terms of a text, in order, without the parts of compound names."""
+    return list(dict.fromkeys(own[0] for token in tokens(text) if (own := _token_terms(token))))
 
 
 def plain(text: str) -> str:

@@ -65,15 +65,26 @@ def adopt_earlier_calls(step: Step, messages: Sequence[AnyMessage]) -> None:
     """
     if step.attempts or not messages or isinstance(messages[-1], HumanMessage):
         return
-    earlier = list(takewhile(lambda message: not isinstance(message, HumanMessage), reversed(messages)))
-    tools = sum(1 for message in earlier if isinstance(message, ToolMessage)) - step.usage["tool_calls"]
+    count_calls(step, messages, model=describe_model(step.model))
+    step.attempts += step.usage["model_calls"]
+
+
+def count_calls(step: Step, messages: Sequence[AnyMessage], *, model: str = "") -> None:
+    """Book the calls that the messages since the last human one tell of, beyond those that are counted already.
+
+    Args:
+        step: Whose calls they are.
+        messages: The conversation of a loop.
+        model: What answered, for the price; by default what each message says.
+    """
+    since = list(takewhile(lambda message: not isinstance(message, HumanMessage), reversed(messages)))
+    tools = sum(1 for message in since if isinstance(message, ToolMessage)) - step.usage["tool_calls"]
     usage = Usage(model_calls=0, tool_calls=max(0, tools), input_tokens=0, output_tokens=0, usd=0.0)
-    for message in earlier:
+    for message in since:
         if isinstance(message, AIMessage):
             counted = message.usage_metadata
             tokens = (counted["input_tokens"], counted["output_tokens"]) if counted is not None else (0, 0)
-            usage = add_usage(usage, _usage(describe_model(step.model), *tokens))
-    step.attempts += usage["model_calls"]
+            usage = add_usage(usage, _usage(model or message.response_metadata.get("model_name", ""), *tokens))
     step.spend(usage)
     step.account.adopt(usage)
 
