@@ -28,9 +28,6 @@ from nodes.engine.reply import compose_reply
 from nodes.engine.request import read_request
 from nodes.engine.toolbox import describe_tool, read_toolbox
 
-ENGINE_NAME = "extractive engine (not a language model)"
-ENGINE_NOTICE = "Answered by the embedded extractive engine: quotes from documents, not a language model."
-
 _IDENTITY = {"model_name": "extractive", "model_provider": "orchestra"}
 
 
@@ -160,6 +157,3 @@ def _chunks(message: AIMessage) -> Iterator[ChatGenerationChunk]:
         chunk_position="last",
     )
     yield ChatGenerationChunk(message=last)
-
-
-__all__ = ["ENGINE_NAME", "ENGINE_NOTICE", "ExtractiveChatModel"]

@@ -102,7 +102,7 @@ class Step:
             id=self.id,
             agent=self.agent,
             status=status,
-            output=readable_text(output),
+            output=readable_text(str(output)),  # a message's text is a subclass of str
             structured=structured,
             error=error,
             attempts=self.attempts,

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
@@ -80,6 +80,7 @@ def model_of(script: list[str]) -> ScriptedChatModel:
     return ScriptedChatModel([FAILURES[kind]() if kind in FAILURES else City(name="B", people=1) for kind in script])
 
 
+@settings(deadline=None)
 @given(scripts, st.integers(1, 6), st.booleans())
 def test_no_mix_of_failures_takes_more_attempts_than_the_policy_allows(
     drawn: list[list[str]], most: int, structured: bool
@@ -98,6 +99,7 @@ def test_no_mix_of_failures_takes_more_attempts_than_the_policy_allows(
     assert all(count or not any(counts[at:]) for at, count in enumerate(counts)), "a fallback was passed over"
 
 
+@settings(deadline=None)
 @given(st.integers(2, 6), st.integers(1, 3), st.sampled_from(["busy", "empty", "bug", "shape"]))
 def test_an_attempt_is_kept_back_for_each_fallback_model(most: int, fallbacks: int, kind: str) -> None:
     models = [model_of([kind] * 6) for _ in range(fallbacks + 1)]
@@ -269,6 +271,11 @@ def test_a_bare_chat_model_has_all_the_protections_of_an_agent() -> None:
         outcome = run(model)
     assert (outcome["output"], outcome["attempts"], outcome["usage"]["model_calls"]) == ("fine", 2, 2)
     assert run(ScriptedChatModel([]), budget=Budget(model_calls=0))["status"] == "stopped"
+
+
+def test_an_outcome_holds_plain_text_and_nothing_that_looks_like_it() -> None:
+    for agent in (Agent("a", model=ScriptedChatModel(["x"])), Agent("a", model=ScriptedChatModel(["x"]), tools=[add])):
+        assert type(run(agent)["output"]) is str
 
 
 def test_a_huge_answer_is_clipped_before_it_is_kept() -> None:

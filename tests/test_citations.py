@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.citations import (
@@ -282,6 +282,7 @@ lines = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(lines, max_size=10).map("\n".join))
 def test_marking_only_adds_marks_and_takes_out_what_leads_nowhere(draft: str) -> None:
     marked, claims = mark_unsupported(draft, PASSAGES)
@@ -292,6 +293,7 @@ def test_marking_only_adds_marks_and_takes_out_what_leads_nowhere(draft: str) ->
     assert all(draft[: claim.end] == draft[: claim.end].rstrip() for claim in find_claims(draft))
 
 
+@settings(deadline=None)
 @given(st.lists(lines, max_size=8).map("\n".join))
 def test_claims_stand_in_the_draft_in_order(draft: str) -> None:
     at = 0

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from graphs.registry import REGISTRY
-from nodes.extractive import ENGINE_NOTICE
+from nodes.models import ENGINE_NOTICE
 from openai_server import Hang, OpenAIServer, Status, openai_server
 from orchestra.__main__ import command
 from state import open_persistence

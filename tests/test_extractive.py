@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException, tool
 
 from handbook import PASSAGES, calls_in, converse, handbook_tools, passage, quotes_in, retrieved
 from nodes import ExtractiveChatModel
-from nodes.extractive import ENGINE_NAME, ENGINE_NOTICE
+from nodes.models import ENGINE_LABEL, ENGINE_NOTICE
 from tools.passage import cited_ids, render_passages
 
 MODEL = ExtractiveChatModel()
@@ -298,7 +298,7 @@ def test_it_says_what_it_is() -> None:
     assert message.response_metadata["model_name"] == "extractive"
     assert message.response_metadata["model_provider"] == "orchestra"
     assert "not a language model" in ENGINE_NOTICE
-    assert "not a language model" in ENGINE_NAME
+    assert "not a language model" in ENGINE_LABEL
 
 
 def test_usage_is_counted() -> None:

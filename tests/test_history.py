@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import (
     AIMessage,
@@ -113,6 +113,7 @@ def text_of(message: AnyMessage) -> str:
     return message.content if isinstance(message.content, str) else json.dumps(message.content)
 
 
+@settings(deadline=None)
 @given(histories)
 def test_every_history_comes_out_valid_encodable_and_with_every_result(history: list[AnyMessage]) -> None:
     before = [message.model_copy(deep=True) for message in history]
@@ -125,12 +126,14 @@ def test_every_history_comes_out_valid_encodable_and_with_every_result(history: 
     assert history == before, "the thread's own messages were changed"
 
 
+@settings(deadline=None)
 @given(histories)
 def test_compiling_twice_is_compiling_once(history: list[AnyMessage]) -> None:
     once = compile_history(history)
     assert all(new is old for new, old in zip(compile_history(once), once, strict=True))
 
 
+@settings(deadline=None)
 @given(histories)
 def test_what_people_and_models_said_keeps_its_order(drawn: list[AnyMessage]) -> None:
     history = [message.model_copy(update={"id": f"m{at}"}) for at, message in enumerate(drawn)]
@@ -138,6 +141,7 @@ def test_what_people_and_models_said_keeps_its_order(drawn: list[AnyMessage]) ->
     assert [m.id for m in compile_history(history) if m.id in spoken] == spoken
 
 
+@settings(deadline=None)
 @given(valid_histories())
 def test_a_valid_history_comes_back_as_it_is(history: list[AnyMessage]) -> None:
     compiled = compile_history(history)
@@ -145,6 +149,7 @@ def test_a_valid_history_comes_back_as_it_is(history: list[AnyMessage]) -> None:
     assert all(new is old for new, old in zip(compiled, history, strict=True))
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["c1", "c2"]), min_size=1, max_size=4), st.data())
 def test_the_same_message_object_twice_is_answered_once(ids: list[str], data: st.DataObject) -> None:
     result = ToolMessage("found", tool_call_id=ids[0])
@@ -238,6 +243,7 @@ def test_a_text_that_is_fine_is_the_same_object() -> None:
         assert encodable(message) is message
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400), st.integers(60, 300))
 def test_a_clipped_text_is_not_longer_than_asked_and_clipping_again_changes_nothing(length: int, most: int) -> None:
     text = "abcdefghij" * (length // 10) + "x" * (length % 10)

@@ -16,11 +16,12 @@ import pytest
 from langchain.tools import ToolRuntime
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.outputs import ChatResult
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from graphs import parallel, sequential, single
-from nodes import Agent, Policy, ScriptedChatModel
+from nodes import Agent, ScriptedChatModel
 from nodes.scripted import Step, call
 from nodes.threads import in_thread, threaded
 from state import Budget, Context
@@ -399,35 +400,35 @@ def test_a_loop_that_is_blocked_is_never_waited_for() -> None:
 # --- sync functions
 
 
-def test_sync_code_that_hangs_holds_up_nobody_else() -> None:
-    """More tools and functions hang than any pool has threads, and quick ones come after them."""
+def test_sync_code_that_waits_holds_up_nobody_else() -> None:
+    """More tools and functions wait than any pool has threads, for one that comes last."""
     release = threading.Event()
 
     @tool
     def stuck_tool() -> str:
-        """Wait."""
-        return str(release.wait(60))
+        """Wait for the last one."""
+        return f"released: {release.wait(20)}"
 
     @tool
-    def quick_tool() -> str:
-        """Answer at once."""
-        return "at once"
-
-    def user_of(used: Any, name: str, timeout: float) -> Agent:
-        model = ScriptedChatModel([call(used.name), lambda messages: str(messages[-1].text)])
-        return Agent(name, model=model, tools=[used], policy=Policy(timeout=timeout))
-
-    agents = [user_of(stuck_tool, f"stuck{number}", 0.05) for number in range(40)]
-    graph = parallel.build([*agents, user_of(quick_tool, "quick", 30)]).compile(name="p")
-    try:
-        result = graph.invoke({"task": "t"}, context=Context(max_concurrency=100))
-        quick = graph_of(lambda task: f"{task} done").invoke({"task": "t"})
-    finally:
+    def last_tool() -> str:
+        """Let the others go."""
         release.set()
+        return "last"
+
+    def stuck_function(task: str) -> str:
+        return f"released: {release.wait(20)}"
+
+    def user_of(used: Any, name: str) -> Agent:
+        model = ScriptedChatModel([call(used.name), lambda messages: str(messages[-1].text)])
+        return Agent(name, model=model, tools=[used])
+
+    functions: list[Any] = [RunnableLambda(stuck_function, name="function"), stuck_function]
+    agents = [user_of(stuck_tool, f"stuck{number}") for number in range(40)]
+    graph = parallel.build([*functions, *agents, user_of(last_tool, "last")]).compile(name="p")
+    result = graph.invoke({"task": "t"}, context=Context(max_concurrency=100))
     said = {outcome["agent"]: outcome["output"] for outcome in result["outcomes"]}
-    assert said.pop("quick") == "at once"
-    assert list(said.values()) == ["Error: no result within 0.05 s"] * 40
-    assert quick["answer"] == "t done"
+    assert said.pop("last") == "last"
+    assert list(said.values()) == ["released: True"] * 42
 
 
 async def test_a_sync_function_gets_the_arguments_it_asks_for_and_its_errors_arrive() -> None:

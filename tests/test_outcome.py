@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state import Outcome, Usage
@@ -54,6 +54,7 @@ writes = st.lists(outcomes, max_size=6)
 states = writes.map(lambda drawn: merge_outcomes([], [drawn]))
 
 
+@settings(deadline=None)
 @given(states, st.lists(writes, max_size=6), st.integers(0, 6))
 def test_merging_is_the_same_in_any_batches(state: list[Outcome], batches: list[list[Outcome]], cut: int) -> None:
     at_once = merge_outcomes(state, batches)
@@ -61,11 +62,13 @@ def test_merging_is_the_same_in_any_batches(state: list[Outcome], batches: list[
     assert merge_outcomes(state, [[one for batch in batches for one in batch]]) == at_once
 
 
+@settings(deadline=None)
 @given(states)
 def test_merging_nothing_changes_nothing(state: list[Outcome]) -> None:
     assert merge_outcomes(state, []) == merge_outcomes(state, [[]]) == merge_outcomes([], [state]) == state
 
 
+@settings(deadline=None)
 @given(states, writes)
 def test_ids_stay_unique_and_the_last_write_of_each_counts(state: list[Outcome], write: list[Outcome]) -> None:
     before = list(state)
@@ -82,6 +85,7 @@ def test_an_outcome_with_a_known_id_replaces_it_in_place() -> None:
     assert merge_outcomes([first, second], [[again]]) == [again, second]
 
 
+@settings(deadline=None)
 @given(usages, usages, usages)
 def test_adding_usage_is_associative_and_commutative_with_nothing_as_identity(a: Usage, b: Usage, c: Usage) -> None:
     assert add_usage(add_usage(a, b), c) == add_usage(a, add_usage(b, c))
@@ -89,6 +93,7 @@ def test_adding_usage_is_associative_and_commutative_with_nothing_as_identity(a:
     assert add_usage(a, no_usage()) == a
 
 
+@settings(deadline=None)
 @given(st.lists(usages, max_size=5))
 def test_an_unknown_price_makes_the_total_unknown_and_never_cheaper(parts: list[Usage]) -> None:
     total = total_usage(outcome(str(at), usage=usage) for at, usage in enumerate(parts))
@@ -113,6 +118,7 @@ def test_a_failure_is_described_in_one_line() -> None:
     assert describe_failure(part) == "team done in part (TeamPartial: c failed)"
 
 
+@settings(deadline=None)
 @given(outcomes)
 def test_an_outcome_is_plain_json(one: Outcome) -> None:
     assert json.loads(json.dumps(one)) == one

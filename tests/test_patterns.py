@@ -209,18 +209,31 @@ def test_a_quorum_is_reached_or_the_run_has_failed(quorum: int, status: str) -> 
 
 @pytest.mark.parametrize("checkpointer", [None, "memory"])
 def test_fail_fast_cancels_siblings_that_hang_and_keeps_what_is_done(checkpointer: str | None) -> None:
-    cleaned: list[str] = []
+    cleaned, started = list[str](), list[str]()
 
     async def hang(task: str) -> str:
+        started.append("function")
         try:
             await asyncio.sleep(60)
         finally:
             cleaned.append("up")
         return "never"
 
-    stuck = says("stuck", Step("late", delay=60))
-    late = Agent("late", model=ScriptedChatModel([Step(ValueError("broken"), delay=0.02)]))
-    builder = parallel.build([says("quick", "done"), hang, stuck, late], on_failure="fail_fast")
+    def wait(messages: Any) -> Step:
+        started.append("model")
+        return Step("never", delay=60)
+
+    async def quick(task: str) -> str:
+        started.append("quick")
+        return "done"
+
+    async def late(task: str) -> str:
+        while len(started) < 3:
+            await asyncio.sleep(0.001)
+        raise ValueError("broken")
+
+    stuck = says("stuck", wait)
+    builder = parallel.build([quick, hang, stuck, late], on_failure="fail_fast")
     graph = builder.compile(InMemorySaver() if checkpointer else None, name="p")
     result = graph.invoke({"task": "t"}, {"configurable": {"thread_id": "t"}})
     assert statuses(result) == {"quick": "ok", "hang": "cancelled", "stuck": "cancelled", "late": "failed"}
@@ -233,20 +246,30 @@ def test_fail_fast_cancels_siblings_that_hang_and_keeps_what_is_done(checkpointe
 
 
 def test_fail_fast_stops_a_whole_team_and_a_tool_and_books_what_they_had_spent() -> None:
+    hanging: list[str] = []
+
     @tool
     async def hang() -> str:
         """Wait."""
+        hanging.append("in a tool")
         await asyncio.sleep(60)
         return "never"
 
-    members = [says("first", "one"), says("second", Step("two", delay=60)), says("third")]
-    team = sequential.build(members).compile(name="team")
+    def stuck(messages: Any) -> Step:
+        hanging.append("in a model")
+        return Step("two", delay=60)
+
+    async def late(task: str) -> str:
+        while len(hanging) < 2:
+            await asyncio.sleep(0.001)
+        raise ValueError("broken")
+
+    team = sequential.build([says("first", "one"), says("second", stuck), says("third")]).compile(name="team")
     looped = says("looped", call("hang"), tools=[hang])
-    late = says("late", Step(ValueError("broken"), delay=0.04))
     result = run(parallel.build([team, looped, late], on_failure="fail_fast"))
     assert statuses(result) == {"team": "cancelled", "looped": "cancelled", "late": "failed"}
     spent = {outcome["id"]: outcome["usage"]["model_calls"] for outcome in result["outcomes"]}
-    assert spent == {"team": 2, "looped": 1, "late": 1}
+    assert spent == {"team": 2, "looped": 1, "late": 0}
 
 
 def test_a_branch_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

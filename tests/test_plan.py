@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -42,6 +42,7 @@ def refusal_of(wrong: Plan) -> str:
     return str(caught.value)
 
 
+@settings(deadline=None)
 @given(valid_plans())
 def test_a_valid_plan_is_returned_and_its_order_puts_dependencies_first(valid: Plan) -> None:
     assert valid.validate_for(AGENTS) is valid
@@ -51,6 +52,7 @@ def test_a_valid_plan_is_returned_and_its_order_puts_dependencies_first(valid: P
         assert all(order.index(name) < order.index(one.id) for name in one.depends_on)
 
 
+@settings(deadline=None)
 @given(valid_plans())
 def test_the_order_takes_the_first_as_written_of_those_that_are_ready(valid: Plan) -> None:
     done: set[str] = set()
@@ -60,6 +62,7 @@ def test_the_order_takes_the_first_as_written_of_those_that_are_ready(valid: Pla
         done.add(one.id)
 
 
+@settings(deadline=None)
 @given(valid_plans(), st.data())
 def test_closing_a_circle_anywhere_names_its_members_in_order(valid: Plan, data: st.DataObject) -> None:
     order = valid.order()

@@ -20,7 +20,7 @@ from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
 from graphs.registry import REGISTRY
-from nodes.extractive import ENGINE_NOTICE
+from nodes.models import ENGINE_NOTICE
 from state import open_persistence
 
 if find_spec("langgraph_api") is None:

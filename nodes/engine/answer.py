@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from nodes.engine.evidence import Evidence, Quote
 from nodes.engine.material import Material, all_abstain
-from nodes.engine.phrases import NO_MODEL, ONLY_REPEATS, abstain, text_abstains, unsaid
+from nodes.engine.phrases import NO_MODEL, ONLY_REPEATS, abstain, lacks_model, text_abstains, unsaid
 from nodes.engine.question import Question
 from nodes.engine.request import Source
 from nodes.engine.selection import Excerpt, choose, excerpts
@@ -37,7 +37,10 @@ def write_answer(material: Material) -> str:
         return _grounded(material)
     if material.given:
         return _from_given(material)
-    if all_abstain([source.text for source in material.request.uncited]):
+    said = [source.text for source in material.request.uncited]
+    if any(lacks_model(text) for text in said):
+        return NO_MODEL
+    if all_abstain(said):
         return abstain(material.searched)
     if material.request.steps:
         return abstain(material.searched)

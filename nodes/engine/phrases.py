@@ -46,3 +46,8 @@ def unsaid(part: str) -> str:
 def says_nothing(text: str) -> bool:
     """Say whether a text has one of the sentences by which the engine, or another agent, says that it has nothing."""
     return _NOTHING.search(text) is not None
+
+
+def lacks_model(text: str) -> bool:
+    """Say whether a text is the engine's own word that it had nothing to work from."""
+    return NO_MODEL.split(",")[0] in text

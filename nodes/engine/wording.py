@@ -25,48 +25,8 @@ class Wording:
 
     def __init__(self, material: Material, choices: Choices, standing: Standing) -> None:
         self._material, self._choices, self._standing = material, choices, standing
-        self._texts: dict[Role, Callable[[Field], Any]] = {
-            "answer": self._answer,
-            "summary": lambda _: write_summary(material) if material.sources else plain(material.request.task),
-            "report": lambda _: self._report(),
-            "title": lambda _: title(material.request.task),
-            "question": lambda _: material.question.subject,
-            "reason": self.reason,
-            "quote": lambda _: material.quotes[0].text if material.quotes else UNKNOWN,
-            "claim": lambda _: self._claims()[0] if material.quotes else UNKNOWN,
-            "citation": lambda _: self._first("id"),
-            "source": lambda _: self._first("origin"),
-            "section": lambda _: self._first("heading"),
-            "place": lambda _: self._first("place"),
-            "feedback": lambda _: "\n".join(f"- {issue.text}" for issue in standing.issues),
-            "missing": lambda _: self.missing(),
-            "agent": self._agent,
-            "winner": lambda _: choices.winner() or UNKNOWN,
-            "guess": lambda _: "",
-            "constraints": lambda _: "\n".join(part.text for part in material.request.parts("constraints")),
-            "keywords": lambda _: ", ".join(self._keywords()),
-        }
-        self._lists: dict[Role, Callable[[Field], list[str]]] = {
-            "question": lambda _: [item.text for item in task_items(material)],
-            "claim": lambda _: self._claims() or self._central(),
-            "answer": lambda _: self._claims() or self._central(),
-            "summary": lambda _: self._claims()[:3] or self._central(),
-            "quote": lambda _: [quote.text for quote in material.quotes],
-            "citation": lambda _: self._each("id") or self._each("origin"),
-            "source": lambda _: self._each("origin"),
-            "section": lambda _: self._each("heading"),
-            "place": lambda _: self._each("place"),
-            "feedback": lambda _: [issue.text for issue in standing.issues],
-            "missing": lambda _: material.unanswered if material.sources or material.request.steps else [],
-            "keywords": lambda _: self._keywords(),
-            "agent": lambda field: choices.several(material.request.task, named_in(field.description, ())),
-            "winner": lambda _: [name] if (name := choices.winner()) else [],
-            "option": lambda _: [option.name for option in choices.options],
-            "guess": lambda _: [],
-            "depends": lambda _: [],
-            "reason": lambda field: [self.reason(field)],
-            "constraints": lambda _: self._constraints(),
-        }
+        self._texts = self._by_role()
+        self._lists = self._lists_by_role()
 
     def text(self, field: Field) -> Any:
         """Fill a string by its role; `UNKNOWN` if the role asks for none, or nothing is known for it."""
@@ -103,6 +63,54 @@ class Wording:
             return "Not in the documents: " + "; ".join(open_parts)
         searched = "; ".join(f'"{query}"' for query in self._material.searched)
         return f"Not in the documents; searched for: {searched}." if searched else "Not in the documents."
+
+    def _by_role(self) -> dict[Role, Callable[[Field], Any]]:
+        material, choices, standing = self._material, self._choices, self._standing
+        return {
+            "answer": self._answer,
+            "summary": lambda _: write_summary(material) if material.sources else plain(material.request.task),
+            "report": lambda _: self._report(),
+            "title": lambda _: title(material.request.task),
+            "question": lambda _: material.question.subject,
+            "reason": self.reason,
+            "quote": lambda _: material.quotes[0].text if material.quotes else UNKNOWN,
+            "claim": lambda _: self._claims()[0] if material.quotes else UNKNOWN,
+            "citation": lambda _: self._first("id"),
+            "source": lambda _: self._first("origin"),
+            "section": lambda _: self._first("heading"),
+            "place": lambda _: self._first("place"),
+            "feedback": lambda _: "\n".join(f"- {issue.text}" for issue in standing.issues),
+            "missing": lambda _: self.missing(),
+            "agent": self._agent,
+            "winner": lambda _: choices.winner() or UNKNOWN,
+            "guess": lambda _: "",
+            "constraints": lambda _: "\n".join(part.text for part in material.request.parts("constraints")),
+            "keywords": lambda _: ", ".join(self._keywords()),
+        }
+
+    def _lists_by_role(self) -> dict[Role, Callable[[Field], list[str]]]:
+        material, choices, standing = self._material, self._choices, self._standing
+        return {
+            "question": lambda _: [item.text for item in task_items(material)],
+            "claim": lambda _: self._claims() or self._central(),
+            "answer": lambda _: self._claims() or self._central(),
+            "summary": lambda _: self._claims()[:3] or self._central(),
+            "quote": lambda _: [quote.text for quote in material.quotes],
+            "citation": lambda _: self._each("id") or self._each("origin"),
+            "source": lambda _: self._each("origin"),
+            "section": lambda _: self._each("heading"),
+            "place": lambda _: self._each("place"),
+            "feedback": lambda _: [issue.text for issue in standing.issues],
+            "missing": lambda _: material.unanswered if material.sources or material.request.steps else [],
+            "keywords": lambda _: self._keywords(),
+            "agent": lambda field: choices.several(material.request.task, named_in(field.description, ())),
+            "winner": lambda _: [name] if (name := choices.winner()) else [],
+            "option": lambda _: [option.name for option in choices.options],
+            "guess": lambda _: [],
+            "depends": lambda _: [],
+            "reason": lambda field: [self.reason(field)],
+            "constraints": lambda _: self._constraints(),
+        }
 
     def _why_chosen(self) -> str:
         merits = self._choices.merits()

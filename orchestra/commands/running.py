@@ -88,7 +88,7 @@ def end(screen: Screen, result: RunResult, recipe: Recipe, db: str) -> NoReturn:
 
 def show_json(screen: Screen, result: RunResult, written: str) -> None:
     """Give the result as one JSON value."""
-    from nodes.extractive import ENGINE_NOTICE
+    from nodes.models import ENGINE_NOTICE
 
     shown: dict[str, Any] = {**result.model_dump(mode="json"), "file": written or None}
     shown["notice"] = ENGINE_NOTICE if result.by_engine else None
@@ -101,7 +101,7 @@ def write_answer(result: RunResult, path: Path) -> str:
     Raises:
         OSError: It cannot be written.
     """
-    from nodes.extractive import ENGINE_NOTICE
+    from nodes.models import ENGINE_NOTICE
 
     path.parent.mkdir(parents=True, exist_ok=True)
     notice = f"\n---\n\n_{ENGINE_NOTICE}_\n" if result.by_engine else ""

@@ -10,7 +10,7 @@ from rich.markdown import Heading, Markdown
 from rich.table import Table
 from rich.text import Text
 
-from nodes.extractive import ENGINE_NOTICE
+from nodes.models import ENGINE_NOTICE
 from orchestra.request import Request
 from orchestra.result import RunResult
 from orchestra.view.figures import one_line, visible
