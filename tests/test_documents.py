@@ -12,7 +12,7 @@ from pathlib import Path
 import docx
 import pypdf
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pdf_file import pdf_bytes
@@ -361,6 +361,7 @@ def test_no_text_makes_a_passage_over_the_largest_or_an_empty_one(text: str, suf
 @given(st.lists(st.text(st.sampled_from("ab. \n"), min_size=1, max_size=700), max_size=12))
 def test_cutting_loses_no_text(paragraphs: list[str]) -> None:
     text = "\n\n".join(paragraphs)
+    assume(not any(line.strip() and not line.strip(". ") for line in text.splitlines()))  # dots underline a heading
 
     assert "".join("".join(piece.text.split()) for piece in pieces(text, "a.txt")) == "".join(text.split())
 
