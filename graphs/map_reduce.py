@@ -114,6 +114,57 @@ def route_items(worker: str) -> Callable[[MapState, Runtime[Any]], list[Send] | 
     return route
 
 
+def gather_node(on_failure: OnFailure, quorum: int | None) -> Any:
+    """Return the node behind the branches."""
+
+    async def gather(state: MapState, runtime: Runtime[Any]) -> dict[str, Any]:
+        """Settle the branches: status by the failure policy, answer by putting each result under its item."""
+        branches = [outcome for outcome, _ in _branches(state)]
+        status, reason = decide(branches, on_failure, quorum)
+        if left_out := len(state["items"]) - len(branches):
+            status = "partial" if status == "completed" else status
+            reason = f"{reason}; {left_out} items beyond max_items={context_of(runtime).max_items} left out".strip("; ")
+        answer = "\n\n".join(f"## {item}\n\n{outcome['output']}" for outcome, item in results(state))
+        return {"status": status, "reason": reason, "answer": answer, "structured": account_for(state)}
+
+    return gather
+
+
+def account_for(state: MapState) -> dict[str, Any]:
+    """Return what came of each item: `{results: [{item, output, structured}], failed: [{item, reason}]}`."""
+    done = [{"item": item, "output": o["output"], "structured": o["structured"]} for o, item in results(state)]
+    failed = [{"item": item, "reason": describe_failure(outcome)} for outcome, item in failures(state)]
+    return {"results": done, "failed": failed}
+
+
+def route_results(joiner: str) -> Callable[[MapState], str]:
+    """Return the router behind the branches: to the aggregator when there is one and something to join."""
+
+    def route(state: MapState) -> str:
+        return joiner if joiner and state["answer"] and state["status"] != "failed" else "finish"
+
+    return route
+
+
+def finish_node(joiner: str) -> Any:
+    """Return the last node."""
+
+    async def finish(state: MapState) -> dict[str, Any]:
+        """Give the aggregate, or the results under their items; say so when nothing could be split."""
+        last = state["outcomes"][-1]
+        if not state.get("items"):
+            status, why = settle([last]) if last["status"] != "ok" else ("failed", "the splitter gave no items")
+            return conclude(state, "", status=status, reason=why)
+        joined = last if node_of(last) == joiner else None
+        status, reason = after_joining(state["status"], state["reason"], joined)
+        answer, structured = state["answer"], state["structured"] or {}
+        if joined is not None and joined["status"] == "ok":
+            answer, structured = joined["output"], {**(joined["structured"] or {}), **structured}
+        return conclude(state, answer, status=status, reason=reason, structured=structured)
+
+    return finish
+
+
 def build(
     worker: AnyAgent | None = None,
     *,
@@ -138,40 +189,9 @@ def build(
     roles += [] if aggregator is None else [aggregator]
     worker, splitter, *joiner = check_agents(roles, role="worker, splitter and aggregator")
     check_on_failure(on_failure, quorum, None)
-    working, splitting, joining = name_of(worker), name_of(splitter), [name_of(agent) for agent in joiner]
-    if taken := [name for name in (splitting, *joining) if _BRANCH.fullmatch(name)]:
+    working, splitting, joining = name_of(worker), name_of(splitter), name_of(joiner[0]) if joiner else ""
+    if taken := [name for name in (splitting, joining) if _BRANCH.fullmatch(name)]:
         raise ConfigurationError(f"agent name {taken[0]!r}: expected another, branches are named item-1, item-2, ...")
-
-    async def gather(state: MapState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Settle the branches: status by the failure policy, answer by putting each result under its item."""
-        branches = [outcome for outcome, _ in _branches(state)]
-        status, reason = decide(branches, on_failure, quorum)
-        left_out = len(state["items"]) - len(branches)
-        if left_out and status == "completed":
-            status = "partial"
-        reason += f"; {left_out} items beyond max_items={context_of(runtime).max_items} left out" if left_out else ""
-        answer = "\n\n".join(f"## {item}\n\n{outcome['output']}" for outcome, item in results(state))
-        done = [{"item": item, "output": o["output"], "structured": o["structured"]} for o, item in results(state)]
-        failed = [{"item": item, "reason": describe_failure(outcome)} for outcome, item in failures(state)]
-        structured = {"results": done, "failed": failed}
-        return {"status": status, "reason": reason.strip("; "), "answer": answer, "structured": structured}
-
-    def route_results(state: MapState) -> str:
-        """To the aggregator when there is one and something to join."""
-        return joining[0] if joining and state["answer"] and state["status"] != "failed" else "finish"
-
-    async def finish(state: MapState) -> dict[str, Any]:
-        """Give the aggregate, or the results under their items; say so when nothing could be split."""
-        last = state["outcomes"][-1]
-        if not state.get("items"):
-            status, why = settle([last]) if last["status"] != "ok" else ("failed", "the splitter gave no items")
-            return conclude(state, "", status=status, reason=why)
-        joined = last if node_of(last) in joining else None
-        status, reason = after_joining(state["status"], state["reason"], joined)
-        answer, structured = state["answer"], state["structured"] or {}
-        if joined is not None and joined["status"] == "ok":
-            answer, structured = joined["output"], {**(joined["structured"] or {}), **structured}
-        return conclude(state, answer, status=status, reason=reason, structured=structured)
 
     work = agent_node(worker, brief_item(working))
     builder = PatternBuilder(MapState)
@@ -179,17 +199,17 @@ def build(
     split = agent_node(splitter, brief_task(splitting), memory=recent_conversation, keep=read_items)
     builder.add_node(splitting, split)
     builder.add_node(working, cancelled_by_siblings(work, working) if on_failure == "fail_fast" else work)
-    builder.add_node("gather", gather)
+    builder.add_node("gather", gather_node(on_failure, quorum))
     if joiner:
-        builder.add_node(joining[0], agent_node(joiner[0], brief_results(joining[0])))
-    builder.add_node("finish", finish)
+        builder.add_node(joining, agent_node(joiner[0], brief_results(joining)))
+    builder.add_node("finish", finish_node(joining))
     builder.add_edge(START, "begin")
     builder.add_edge("begin", splitting)
     builder.add_conditional_edges(splitting, route_items(working), [working, "finish"])
     builder.add_edge(working, "gather")
-    builder.add_conditional_edges("gather", route_results, [*joining, "finish"])
+    builder.add_conditional_edges("gather", route_results(joining), [joining, "finish"] if joining else ["finish"])
     if joiner:
-        builder.add_edge(joining[0], "finish")
+        builder.add_edge(joining, "finish")
     builder.add_edge("finish", END)
     return builder
 

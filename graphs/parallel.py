@@ -44,6 +44,49 @@ def brief_answers(recipient: str, names: Sequence[str]) -> Callable[[TaskState, 
     return brief
 
 
+def gather_node(names: Sequence[str], resolve: Resolution, on_failure: OnFailure, quorum: int | None) -> Any:
+    """Return the node behind the branches."""
+
+    async def gather(state: TaskState) -> dict[str, Any]:
+        """Settle the branches: status by the failure policy, answer by the rule."""
+        status, reason = decide(state["outcomes"], on_failure, quorum)
+        good = answers(state, names)
+        rule = RESOLVERS.get(resolve, compose if conflict(good) else unanimous)
+        answer, structured = rule(good) if good else ("", None)
+        return {"status": status, "reason": reason, "answer": answer, "structured": structured}
+
+    return gather
+
+
+def route_answers(names: Sequence[str], joiner: str, resolve: Resolution) -> Callable[[TaskState], str]:
+    """Return the router behind the branches: to the aggregator when there is something for it to do."""
+
+    def route(state: TaskState) -> str:
+        good = answers(state, names)
+        if state["status"] not in ("completed", "partial") or not good:
+            return "finish"
+        return joiner if resolve != "adjudicate" or conflict(good) else "finish"
+
+    return route
+
+
+def finish_node(names: Sequence[str], joiner: str, resolve: Resolution) -> Any:
+    """Return the last node."""
+
+    async def finish(state: TaskState) -> dict[str, Any]:
+        """Give the aggregator's answer if it gave one, else the rule's."""
+        last, answer, structured = state["outcomes"][-1], state["answer"], state["structured"] or {}
+        joined = last if node_of(last) == joiner else None
+        status, reason = after_joining(state["status"], state["reason"], joined)
+        if joined is not None and joined["status"] == "ok":
+            answer = answer_of(joined)
+            how = structured if resolve == "compose" else record(resolve, answers(state, names), answer)
+            structured = {**(joined["structured"] or {}), **how}
+        return conclude(state, answer, status=status, reason=reason, structured=structured or None)
+
+    return finish
+
+
 def build(
     agents: Sequence[AnyAgent] | None = None,
     *,
@@ -69,43 +112,16 @@ def build(
     if resolve not in get_args(Resolution):
         raise ConfigurationError(f"resolve: expected one of {list(get_args(Resolution))}, got {resolve!r}")
     joiner = judge() if aggregator is None and resolve == "adjudicate" else aggregator
-    names = [name_of(agent) for agent in agents]
-
-    async def gather(state: TaskState) -> dict[str, Any]:
-        """Settle the branches: status by the failure policy, answer by the rule."""
-        status, reason = decide(state["outcomes"], on_failure, quorum)
-        good = answers(state, names)
-        rule = RESOLVERS.get(resolve, compose if conflict(good) else unanimous)
-        answer, structured = rule(good) if good else ("", None)
-        return {"status": status, "reason": reason, "answer": answer, "structured": structured}
-
-    def route_answers(state: TaskState) -> str:
-        """To the aggregator when there is one and something for it to do."""
-        good = answers(state, names)
-        wanted = joiner is not None and state["status"] in ("completed", "partial") and good
-        return name_of(joiner) if joiner and wanted and (resolve != "adjudicate" or conflict(good)) else "finish"
-
-    async def finish(state: TaskState) -> dict[str, Any]:
-        """Give the aggregator's answer if it gave one, else the rule's."""
-        last, answer, structured = state["outcomes"][-1], state["answer"], state["structured"] or {}
-        joined = last if joiner is not None and node_of(last) == name_of(joiner) else None
-        status, reason = after_joining(state["status"], state["reason"], joined)
-        if joined is not None and joined["status"] == "ok":
-            answer = answer_of(joined)
-            how = structured if resolve == "compose" else record(resolve, answers(state, names), answer)
-            structured = {**(joined["structured"] or {}), **how}
-        return conclude(state, answer, status=status, reason=reason, structured=structured or None)
-
+    names, joining = [name_of(agent) for agent in agents], name_of(joiner) if joiner is not None else ""
     builder = PatternBuilder()
     builder.add_node("begin", begin_node())
     for agent, name in zip(agents, names, strict=True):
         node = agent_node(agent, brief_task(name), memory=recent_conversation)
         builder.add_node(name, cancelled_by_siblings(node, name) if on_failure == "fail_fast" else node)
-    builder.add_node("gather", gather)
+    builder.add_node("gather", gather_node(names, resolve, on_failure, quorum))
     if joiner is not None:
-        joiner_name = name_of(check_agent(joiner, role="aggregator"))
-        builder.add_node(joiner_name, agent_node(joiner, brief_answers(joiner_name, names)))
-    builder.add_node("finish", finish)
+        builder.add_node(joining, agent_node(check_agent(joiner, role="aggregator"), brief_answers(joining, names)))
+    builder.add_node("finish", finish_node(names, joining, resolve))
     builder.add_edge(START, "begin")
     for name in names:
         builder.add_edge("begin", name)
@@ -113,8 +129,8 @@ def build(
     if joiner is None:
         builder.add_edge("gather", "finish")
     else:
-        builder.add_conditional_edges("gather", route_answers, [name_of(joiner), "finish"])
-        builder.add_edge(name_of(joiner), "finish")
+        builder.add_conditional_edges("gather", route_answers(names, joining, resolve), [joining, "finish"])
+        builder.add_edge(joining, "finish")
     builder.add_edge("finish", END)
     return builder
 
