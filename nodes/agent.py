@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.exceptions import ModelError as ProviderError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
@@ -24,8 +25,9 @@ from nodes.invokable import invoke_as_agent
 from nodes.layers.authority import authority
 from nodes.layers.budget import model_budget, tool_budget
 from nodes.layers.history import clip, readable_text, valid_history
+from nodes.layers.json_text import alternatives, as_plain_json
 from nodes.layers.layer import ModelLayer, ToolCall, ToolLayer, ToolResult, wrap
-from nodes.layers.output import as_plain_json, output_check
+from nodes.layers.output import output_check
 from nodes.layers.place import model_place
 from nodes.layers.record import adopt_earlier_calls, record_model, record_tool
 from nodes.layers.retry import concerns_run, is_retryable, retry
@@ -237,13 +239,18 @@ def _loop_of(agent: Agent, model: BaseChatModel) -> CompiledStateGraph[Any, Any,
             model,
             [threaded(tool) for tool in agent.tools],
             system_prompt=agent.prompt or None,
-            response_format=agent.response_format,
+            response_format=_strategy(agent.response_format),
             middleware=[_Layers()],
             name=agent.name,
             # A tool may pause for a person, so its loop is kept with the thread; without tools the step is the unit.
             checkpointer=None if agent.tools else False,
         )
     return _loops[agent]
+
+
+def _strategy(response_format: Any) -> Any:
+    """Return how a structured answer is asked for; of alternatives each is a tool, as providers take one schema only."""
+    return ToolStrategy(response_format) if len(alternatives(response_format)) > 1 else response_format
 
 
 def _without_durability(config: RunnableConfig) -> RunnableConfig:

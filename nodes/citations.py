@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nodes.decisions import Review
 from nodes.engine.sentences import sentences
 from nodes.engine.words import is_negated, key_terms, numbers, plain
-from nodes.roles import Review
 from state.envelope import Envelope
 from tools.passage import CITATION, Passage, cited_ids, parse_passages
 

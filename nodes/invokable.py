@@ -14,7 +14,7 @@ from langgraph.pregel.protocol import PregelProtocol
 from pydantic import BaseModel
 
 from nodes.layers.history import clip
-from nodes.layers.output import as_plain_json
+from nodes.layers.json_text import as_plain_json
 from nodes.layers.place import place
 from nodes.layers.record import count_calls
 from nodes.layers.retry import attempt

@@ -40,6 +40,7 @@ class Policy:
         timeout: Seconds for one attempt: one model call, one tool call, or one call of the function that stands for the
             agent. Waiting for a free place is not counted. An attempt that runs into it is not repeated.
         max_attempts: Model calls for one logical call, counting retries, repairs and fallback models.
+        max_concurrency: Calls of the agent that may be in flight at once, over the whole run; None sets no limit of its own.
         budget: Limits of one step of the agent.
         fallback: Models and agents to turn to, in order: strings, chat models, agents, or `Fallback`.
         on_failure: `fail` ends what depends on the agent; `skip` goes on without it.
@@ -50,6 +51,7 @@ class Policy:
 
     timeout: float = 30.0
     max_attempts: int = 3
+    max_concurrency: int | None = None
     budget: Budget = Budget(model_calls=25, tool_calls=50)  # noqa: RUF009  # it is frozen
     fallback: tuple[Any, ...] = ()
     on_failure: Literal["fail", "skip"] = "fail"
@@ -63,6 +65,8 @@ class Policy:
             raise ConfigurationError(f"Policy.timeout: expected seconds above 0, got {self.timeout!r}")
         if self.max_attempts < 1:
             raise ConfigurationError(f"Policy.max_attempts: expected at least 1, got {self.max_attempts!r}")
+        if self.max_concurrency is not None and self.max_concurrency < 1:
+            raise ConfigurationError(f"Policy.max_concurrency: expected at least 1, got {self.max_concurrency!r}")
         if self.on_failure not in ("fail", "skip"):
             raise ConfigurationError(f"Policy.on_failure: expected 'fail' or 'skip', got {self.on_failure!r}")
 

@@ -1,36 +1,9 @@
-"""What deciding agents answer with: the shapes, and the prompts of the default ones."""
+"""Roles: the agents that patterns fall back to where none are given, each with the prompt of its part."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import BaseModel, Field
-
+from nodes.decisions import Adjudication, Review, Split
 from nodes.spec import Agent
-
-
-class Split(BaseModel):
-    """A task taken apart into items that can be worked on at the same time."""
-
-    items: list[str] = Field(
-        min_length=1, description="Each a task complete in itself, without reference to the others."
-    )
-
-
-class Review(BaseModel):
-    """A critic's verdict on a draft."""
-
-    verdict: Literal["accept", "revise"] = Field(description="accept when nothing has to change.")
-    issues: list[str] = Field(default_factory=list, description="What has to change, one issue each, quoting the text.")
-    score: float = Field(ge=0, le=1, description="Quality of the draft from 0 to 1.")
-
-
-class Adjudication(BaseModel):
-    """A judge's choice between answers that differ."""
-
-    answer: str = Field(description="The answer to give.")
-    chosen: str = Field(default="", description="Name of the agent whose answer it follows.")
-    reason: str = Field(default="", description="Why.")
 
 
 def assistant() -> Agent:

@@ -30,8 +30,36 @@ class Context:
         Budget | None, Field(description="Limits of the whole run: calls, tokens, seconds, US dollars.")
     ] = None
     max_rounds: Annotated[int, Field(ge=1, le=100, description="Passes of a loop before the best so far is taken.")] = 3
+    max_turns: Annotated[
+        int, Field(ge=1, le=1000, description="Decisions of a supervisor or manager, and turns of a group chat.")
+    ] = 20
+    max_handoffs: Annotated[int, Field(ge=0, le=100, description="Times that control may move in one turn.")] = 5
+    max_replans: Annotated[int, Field(ge=0, le=100, description="Times that a plan may be made anew.")] = 2
+    max_repeats: Annotated[
+        int, Field(ge=1, le=100, description="Times that the same may be done without progress before it is a loop.")
+    ] = 3
+    max_consultations: Annotated[
+        int, Field(ge=0, le=100, description="Questions and tasks that an agent may give to others in one step.")
+    ] = 5
+    max_depth: Annotated[int, Field(ge=1, le=20, description="Agents in a row that may ask each other.")] = 3
     max_concurrency: Annotated[int, Field(ge=1, le=1000, description="Agents that work at the same time.")] = 8
-    max_items: Annotated[int, Field(ge=1, le=1000, description="Branches that a map-reduce may start.")] = 50
+    max_items: Annotated[int, Field(ge=1, le=1000, description="Branches of a map-reduce, and subtasks of a plan.")] = (
+        50
+    )
+    min_confidence: Annotated[
+        float, Field(ge=0, le=1, description="How sure a router must be; below, the default route is taken.")
+    ] = 0.5
+    digest_above: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100_000,
+            description="Characters of a reply that a supervisor reads; of longer ones a digest. 0: all.",
+        ),
+    ] = 0
+    transcript_window: Annotated[
+        int, Field(ge=1, le=1000, description="Latest contributions to a group chat that are read in full.")
+    ] = 3
     history_window: Annotated[
         int, Field(ge=0, le=1000, description="Messages of earlier turns that an agent remembers.")
     ] = 20

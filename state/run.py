@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnableConfig
 
 from state.budget import Account, Budget
 from state.context import Context
+from state.places import Places
 
 RUN_KEY = "__orchestra_run"
 
@@ -40,7 +41,7 @@ class Run:
     thread: str
     account: Account
     width: int
-    places: asyncio.Semaphore
+    places: Places
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     parent: str = ""
     signals: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Run:
         if loop is self.loop:
             return self
         account = Account(owner=self.account.owner, parent=self.account, waits=False)
-        return replace(self, loop=loop, account=account, places=asyncio.Semaphore(self.width), signals={})
+        return replace(self, loop=loop, account=account, places=Places(self.width), signals={})
 
     def signal(self, key: str) -> asyncio.Event:
         """Return the event shared by all that name the same key, for siblings that stop each other."""
@@ -76,7 +77,7 @@ def start_run(config: RunnableConfig, context: Context, *, name: str) -> Run:
         thread=str(configurable.get("thread_id") or ""),
         account=account,
         width=context.max_concurrency,
-        places=asyncio.Semaphore(context.max_concurrency),
+        places=Places(context.max_concurrency),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cases import says as says
 from nodes import Agent, ScriptedChatModel
 from state import Context
 
@@ -26,11 +27,6 @@ class Parts(BaseModel):
 
     title: str
     parts: list[Any]
-
-
-def says(name: str, *steps: Any, **options: Any) -> Agent:
-    """Return an agent that answers with the steps, in order."""
-    return Agent(name, model=ScriptedChatModel(list(steps)), **options)
 
 
 def holds(name: str, answer: str, **figures: float) -> Agent:

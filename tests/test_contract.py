@@ -14,7 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
-from cases import ANSWERS, HAPPY, script
+from cases import ANSWERS, ASKING, HANGING, HAPPY, PARTIAL, script
 from graphs import single
 from graphs.registry import REGISTRY
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
@@ -37,7 +37,7 @@ def graph_of(name: str) -> Pattern:
 
 
 def test_every_pattern_has_a_scripted_case() -> None:
-    assert set(PATTERNS) == set(HAPPY) == set(ANSWERS)
+    assert set(PATTERNS) == set(HAPPY) == set(ANSWERS) == set(HANGING) == set(ASKING)
 
 
 @every_pattern
@@ -145,18 +145,11 @@ def test_an_agent_that_hangs_ends_at_its_limit_with_a_typed_outcome(name: str) -
     stuck = ScriptedChatModel([Step("late", delay=60)] * 4)
     agent = Agent("stuck", model=stuck, policy=Policy(timeout=0.05))
     module, other = REGISTRY[name].load(), Agent("other", model=ScriptedChatModel(["fine"] * 3))
-    builders: dict[str, Any] = {
-        "single": lambda: module.build(agent),
-        "sequential": lambda: module.build([agent, other]),
-        "parallel": lambda: module.build([agent, other]),
-        "map_reduce": lambda: module.build(agent, splitter=Agent("lines", model=ScriptedChatModel(["one\ntwo"]))),
-        "review": lambda: module.build(agent, [other]),
-    }
-    result = builders[name]().compile(name=name).invoke({"task": "t"})
+    result = HANGING[name](module, agent, other).compile(name=name).invoke({"task": "t"})
     late = [outcome for outcome in result["outcomes"] if outcome["agent"] == "stuck"]
     assert {outcome["status"] for outcome in late} == {"timed_out"}
     assert {outcome["error"]["type"] for outcome in late} == {"AttemptTimeout"}
-    assert result["status"] == ("partial" if name == "parallel" else "failed")
+    assert result["status"] == ("partial" if name in PARTIAL else "failed")
     assert max(outcome["seconds"] for outcome in late) < 10
 
 
@@ -240,16 +233,7 @@ def test_a_budget_holds_for_the_whole_tree(name: str) -> None:
 @every_pattern
 def test_a_person_three_levels_deep_is_asked_and_answered_by_id(name: str) -> None:
     person, module = HumanAgent("person"), REGISTRY[name].load()
-    other = Agent("other", model=ScriptedChatModel(["fine"]))
-    accept = Agent("critic", model=ScriptedChatModel(["ACCEPT"]))
-    builders: dict[str, Any] = {
-        "single": lambda: module.build(person),
-        "sequential": lambda: module.build([other, person]),
-        "parallel": lambda: module.build([other, person]),
-        "map_reduce": lambda: module.build(person, splitter=Agent("lines", model=ScriptedChatModel(["one"]))),
-        "review": lambda: module.build(person, [accept]),
-    }
-    inner = single.build(builders[name]().compile(name="inner")).compile(name="middle")
+    inner = single.build(ASKING[name](module, person).compile(name="inner")).compile(name="middle")
     graph = single.build(inner).compile(checkpointer=InMemorySaver(), name="outer")
     paused = graph.invoke({"task": "the task"}, thread("t"))
     assert "__interrupt__" in paused

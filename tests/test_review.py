@@ -22,7 +22,7 @@ def review_of(verdict: str, score: float, *issues: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("accept", "rounds"), [("all", 2), ("any", 1), (0.55, 1), (0.7, 2), (1, 2)])
 def test_a_draft_is_accepted_by_all_by_any_or_by_its_mean_score(accept: Any, rounds: int) -> None:
     first, second = review_of("accept", 0.8), review_of("revise", 0.4, "Too short.")
-    from nodes.roles import Review
+    from nodes.decisions import Review
 
     judges = [
         Agent(f"critic{at}", model=ScriptedChatModel([said, ACCEPT]), response_format=Review)
@@ -104,7 +104,7 @@ def test_a_round_that_changes_nothing_ends_the_review() -> None:
 
 
 def test_the_best_draft_so_far_is_given_when_rounds_run_out() -> None:
-    from nodes.roles import Review
+    from nodes.decisions import Review
 
     scores = [review_of("revise", score, f"issue {score}") for score in (0.3, 0.9, 0.5)]
     judge = Agent("judge", model=ScriptedChatModel(scores), response_format=Review)

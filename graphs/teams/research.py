@@ -26,8 +26,8 @@ from graphs import map_reduce, review
 from nodes.agent import agent_node
 from nodes.approval import ask_about_proposal, propose
 from nodes.citations import citation_check, mark_unsupported
+from nodes.decisions import Review, Split
 from nodes.report import write_report
-from nodes.roles import Review, Split
 from nodes.spec import Agent, AnyAgent
 from nodes.turn import begin_node, conclude, recent_conversation, settle
 from state.context import context_of

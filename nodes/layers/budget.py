@@ -12,8 +12,9 @@ from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolC
 from langchain_core.messages import AIMessage, ToolMessage
 from pydantic import TypeAdapter
 
+from nodes.layers.json_text import schemas_of
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
-from nodes.layers.output import is_cut, schemas_of
+from nodes.layers.output import is_cut
 from nodes.models import describe_model
 from nodes.prices import price
 from nodes.step import Step, current_step

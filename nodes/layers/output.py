@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain.agents.structured_output import StructuredOutputError
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
-from pydantic import BaseModel, TypeAdapter
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
 from nodes.layers.history import compile_history
+from nodes.layers.json_text import alternatives, fits, read_answers, schemas_of
 from nodes.layers.layer import ModelCall
 from nodes.step import current_step
 from state.errors import (
@@ -23,9 +22,6 @@ from state.errors import (
     UnparsableOutput,
     WrongShape,
 )
-
-MAX_STARTS = 200
-"""Places of a text that are tried for the beginning of a JSON object."""
 
 _CUT = {"length", "max_tokens", "MAX_TOKENS"}
 _FILTERED = {"content_filter", "SAFETY", "safety", "RECITATION", "PROHIBITED_CONTENT"}
@@ -56,8 +52,9 @@ async def _checked(request: ModelRequest[Any], call: ModelCall) -> tuple[ModelRe
     try:
         response = await call(request)
     except StructuredOutputError as error:
-        message = getattr(error, "ai_message", None) or AIMessage("")
-        return ModelResponse(result=[message]), find_problem(message) or WrongShape(_first_line(error))
+        if (message := getattr(error, "ai_message", None)) is None:
+            return ModelResponse(result=[]), WrongShape(_first_line(error))
+        response = ModelResponse(result=[message])
     except (ValueError, IndexError) as error:
         if not _is_malformed_response(error):
             raise
@@ -68,6 +65,8 @@ async def _checked(request: ModelRequest[Any], call: ModelCall) -> tuple[ModelRe
         return response, EmptyOutput("the model gave no message")
     if response.structured_response is not None:
         return response, None
+    if request.response_format is not None:
+        answer = _with_repaired_calls(answer, schemas_of(request.response_format))
     found = find_problem(answer)
     if found is None and request.response_format is not None:
         return _structured(request, response, answer)
@@ -110,65 +109,50 @@ def finish_reason(answer: AIMessage) -> str:
 def _structured(
     request: ModelRequest[Any], response: ModelResponse[Any], answer: AIMessage
 ) -> tuple[ModelResponse[Any], OutputError | None]:
-    """Check an answer that should have been structured: text with the JSON in it is taken, another shape is not."""
+    """Check an answer that should have been structured: text with the JSON in it is taken, another shape is not.
+
+    Where the shapes are alternatives an answer may hold several values, by as many calls or in one text.
+    """
     schemas = schemas_of(request.response_format)
     if any(call["name"] not in schemas for call in answer.tool_calls):
         return response, None  # it asks for a tool first
-    rejected = next((m for m in response.result if isinstance(m, ToolMessage)), None)
-    if rejected is not None:
-        return response, WrongShape(rejected.text[:500])
-    for schema in schemas.values():
-        value = parse_json_answer(answer.text, schema)
-        if value is not None:
-            return ModelResponse(result=response.result, structured_response=value), None
-    expected = " or ".join(schemas)
-    return response, WrongShape(f"expected an answer in the shape of {expected}, got plain text")
-
-
-def parse_json_answer(text: str, schema: Any) -> Any:
-    """Return the first JSON object in a text that fits the schema, or None. Text around it is passed over.
-
-    Bound: `MAX_STARTS` places where an object may begin are tried.
-    """
-    decoder, start = json.JSONDecoder(), text.find("{")
-    for _ in range(MAX_STARTS):
-        if start == -1:
-            break
+    several = len(alternatives(getattr(request.response_format, "schema", None))) > 1
+    if answer.tool_calls and (several or len(answer.tool_calls) == 1):
         try:
-            return _fitting(decoder.raw_decode(text, start)[0], schema)
-        except (ValueError, RecursionError):  # no JSON, another shape, or nested beyond reason
-            start = text.find("{", start + 1)
-    return None
+            values = [fits(call["args"], schemas[call["name"]]) for call in answer.tool_calls]
+        except ValueError as error:
+            return response, WrongShape(_first_line(error, lines=6))
+    elif answer.tool_calls:
+        return response, WrongShape(f"expected one answer, got {len(answer.tool_calls)}")
+    else:
+        values = read_answers(answer.text, schemas, several=several)
+    if not values:
+        expected = " or ".join(schemas)
+        return response, WrongShape(f"expected an answer in the shape of {expected}, got plain text")
+    value = values[0] if len(values) == 1 else values
+    return ModelResponse(result=_closed(answer), structured_response=value), None
 
 
-def _fitting(value: Any, schema: Any) -> Any:
-    if not isinstance(schema, dict):
-        return TypeAdapter(schema).validate_python(value)
-    if missing := set(schema.get("required", ())) - set(value):
-        raise ValueError(f"without {sorted(missing)}")
-    return value
+def _closed(answer: AIMessage) -> list[BaseMessage]:
+    """Return the answer with its calls answered, as a history has to hold it."""
+    taken = [ToolMessage("Taken.", tool_call_id=call["id"] or "", name=call["name"]) for call in answer.tool_calls]
+    return [answer, *taken]
 
 
-def as_plain_json(value: Any) -> dict[str, Any] | None:
-    """Return a structured answer as plain JSON, which is what outcomes and checkpoints hold."""
-    if value is None:
-        return None
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    plain = TypeAdapter(Any).dump_python(value, mode="json")
-    return plain if isinstance(plain, dict) else {"value": plain}
-
-
-def schemas_of(response_format: Any) -> dict[str, Any]:
-    """Return the schemas that an answer may have, by the name that the model knows them by."""
-    specs = getattr(response_format, "schema_specs", None)
-    if specs:
-        return {spec.name: spec.schema for spec in specs}
-    schema = getattr(response_format, "schema", response_format)
-    if isinstance(schema, dict):
-        return {schema.get("title", "response"): schema}
-    several = get_args(schema) if get_origin(schema) in (Union, UnionType) else (schema,)
-    return {getattr(one, "__name__", "response"): one for one in several}
+def _with_repaired_calls(answer: AIMessage, schemas: dict[str, Any]) -> AIMessage:
+    """Return the answer with those of its unreadable calls repaired that stand for a structured answer."""
+    if not answer.invalid_tool_calls:
+        return answer
+    repaired, unreadable = list(answer.tool_calls), []
+    for broken in answer.invalid_tool_calls:
+        schema = schemas.get(broken.get("name") or "")
+        values = read_answers(broken.get("args") or "", {"": schema}) if schema is not None else []
+        if values:
+            args = values[0].model_dump() if hasattr(values[0], "model_dump") else dict(values[0])
+            repaired.append(ToolCall(name=broken["name"] or "", args=args, id=broken.get("id"), type="tool_call"))
+        else:
+            unreadable.append(broken)
+    return answer.model_copy(update={"tool_calls": repaired, "invalid_tool_calls": unreadable})
 
 
 def _with_reason(result: list[Any], problem: OutputError) -> list[AnyMessage]:
@@ -178,5 +162,5 @@ def _with_reason(result: list[Any], problem: OutputError) -> list[AnyMessage]:
     return [*answers, *replies, HumanMessage(f"That answer cannot be used: {problem}. Please answer again.")]
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0][:500]
+def _first_line(error: Exception, *, lines: int = 1) -> str:
+    return " ".join(str(error).split("\n")[:lines])[:500]

@@ -5,7 +5,6 @@ A place is held for one call only, never while waiting for another agent, so age
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,19 +15,20 @@ from langchain.agents.middleware.types import ModelRequest, ModelResponse
 
 from nodes.layers.layer import ModelCall
 from nodes.step import Step, current_step
+from state.places import Places
 
 
 class Place:
     """One of a run's places, while it is held."""
 
-    def __init__(self, places: asyncio.Semaphore) -> None:
-        self.places, self.held = places, True
+    def __init__(self, places: Places, owner: str) -> None:
+        self.places, self.owner, self.held = places, owner, True
 
     def give_up(self) -> None:
         """Let another call have the place, once."""
         if self.held:
             self.held = False
-            self.places.release()
+            self.places.give_back(self.owner)
 
 
 _mine: ContextVar[Place | None] = ContextVar("orchestra_place", default=None)
@@ -49,9 +49,9 @@ async def place(step: Step) -> AsyncIterator[None]:
     outer, asked = _mine.get(), time.monotonic()
     if outer is not None and outer.places is step.run.places:
         outer.give_up()
-    await step.run.places.acquire()
+    await step.run.places.take(step.agent, limit=step.policy.max_concurrency)
     step.queued += time.monotonic() - asked
-    held = Place(step.run.places)
+    held = Place(step.run.places, step.agent)
     token = _mine.set(held)
     try:
         yield

@@ -1,0 +1,110 @@
+"""JSON in what a model wrote: with text around it, in a code fence, or damaged in the ways models damage it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from json_repair import repair_json
+from pydantic import BaseModel, TypeAdapter
+
+MAX_STARTS = 200
+"""Places of a text that are tried for the beginning of a JSON object."""
+MAX_REPAIRED = 50_000
+"""Characters; a longer text is read strictly or not at all."""
+
+
+def read_answers(text: str, schemas: dict[str, Any], *, several: bool = False) -> list[Any]:
+    """Return the values in a text that fit one of the schemas: the first, or all of them, in their order.
+
+    Strict JSON is looked for first. Where there is none that fits, comments, bad escapes, single quotes, missing commas and
+    brackets are repaired.
+
+    Args:
+        text: What the model wrote.
+        schemas: Pydantic models, other types, or JSON schemas, by name.
+        several: Whether more than one value may be an answer.
+    """
+    for objects in (_strict_objects, _repaired_objects):
+        found = [value for raw in objects(text) for value in _fitting(raw, schemas)]
+        if found:
+            return found if several else found[:1]
+    return []
+
+
+def schemas_of(response_format: Any) -> dict[str, Any]:
+    """Return the schemas that an answer may have, by the name that the model knows them by."""
+    specs = getattr(response_format, "schema_specs", None)
+    if specs:
+        return {spec.name: spec.schema for spec in specs}
+    schema = getattr(response_format, "schema", response_format)
+    if isinstance(schema, dict):
+        return {schema.get("title", "response"): schema}
+    return {getattr(one, "__name__", "response"): one for one in alternatives(schema)}
+
+
+def alternatives(schema: Any) -> tuple[Any, ...]:
+    """Return the members of a union of schemas; of anything else itself."""
+    return get_args(schema) if get_origin(schema) in (Union, UnionType) else (schema,)
+
+
+def fits(value: Any, schema: Any) -> Any:
+    """Return a raw value as its schema has it.
+
+    Raises:
+        ValueError: It has another shape.
+    """
+    if not isinstance(schema, dict):
+        return TypeAdapter(schema).validate_python(value)
+    if not isinstance(value, dict) or (missing := set(schema.get("required", ())) - set(value)):
+        raise ValueError(f"expected an object with {sorted(schema.get('required', ()))}, without {sorted(missing)}")
+    return value
+
+
+def as_plain_json(value: Any) -> dict[str, Any] | None:
+    """Return a structured answer as plain JSON, which is what outcomes and checkpoints hold; several under `answers`."""
+    if value is None:
+        return None
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    plain = TypeAdapter(Any).dump_python(value, mode="json")
+    if isinstance(plain, list):
+        return {"answers": plain}
+    return plain if isinstance(plain, dict) else {"value": plain}
+
+
+def _fitting(raw: Any, schemas: dict[str, Any]) -> Iterator[Any]:
+    """Yield a raw value in the first shape that it fits, if there is one."""
+    for schema in schemas.values():
+        try:
+            yield fits(raw, schema)
+        except (ValueError, RecursionError):
+            continue
+        return
+
+
+def _strict_objects(text: str) -> Iterator[Any]:
+    """Yield the JSON objects of a text, those inside of others too as long as nothing around them was an object."""
+    decoder, start = json.JSONDecoder(), text.find("{")
+    for _ in range(MAX_STARTS):
+        if start == -1:
+            return
+        try:
+            value, end = decoder.raw_decode(text, start)
+            yield value
+        except (ValueError, RecursionError):  # no JSON, or nested beyond reason
+            end = start + 1
+        start = text.find("{", end)
+
+
+def _repaired_objects(text: str) -> Iterator[Any]:
+    start = min((at for at in (text.find("{"), text.find("[{")) if at >= 0), default=-1)
+    if start == -1 or len(text) - start > MAX_REPAIRED:
+        return
+    try:
+        repaired = repair_json(text[start:], return_objects=True)
+    except (ValueError, RecursionError):
+        return
+    yield from repaired if isinstance(repaired, list) else [repaired]

@@ -1,0 +1,85 @@
+"""Wording: whether two texts say the same in other words, and what stays of a long one when it is cut to its gist.
+
+No model is asked, so the same texts always give the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tools.retrieval.stemming import stem
+from tools.retrieval.words import STOP_WORDS, words
+
+SAME = 0.8
+"""Share of common words from which two texts count as the same in other words."""
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+
+
+def gist_words(text: str) -> frozenset[str]:
+    """Return the stems of the words that carry meaning; of a text without any, all its words."""
+    found = words(text)
+    return frozenset(stem(word) for word in found if word not in STOP_WORDS) or frozenset(found)
+
+
+def says_the_same(first: str, second: str) -> bool:
+    """Whether two texts are paraphrases: nearly the same words that carry meaning, in whatever order and form.
+
+    Texts that differ in a number do not say the same.
+    """
+    one, other = gist_words(first), gist_words(second)
+    if not one or not other:
+        return first.strip() == second.strip()
+    numbers = [{word for word in side if any(c.isdigit() for c in word)} for side in (one, other)]
+    return numbers[0] == numbers[1] and len(one & other) / len(one | other) >= SAME
+
+
+def circle(moves: Sequence[tuple[str, str]], repeats: int) -> int:
+    """Return how many moves the circle has that a sequence ends with; 0 when it does not end with one.
+
+    A circle of n moves has been gone round `repeats` times: the same who, n moves apart, each time saying the same.
+
+    Args:
+        moves: `(who, what)`, in order; `what` is compared by `says_the_same`.
+        repeats: Rounds from which it is a circle, at least 2.
+    """
+    for length in range(1, len(moves) // repeats + 1):
+        tail = moves[-length * repeats :]
+        if all(_same_move(tail[at], tail[at + length]) for at in range(len(tail) - length)):
+            return length
+    return 0
+
+
+def digest(text: str, most: int) -> str:
+    """Return at most `most` characters of a text: whole sentences, the first and those with the most of its own words.
+
+    Sentences stay in their order and in their words; what is left out is marked.
+    """
+    text = text.strip()
+    if len(text) <= most:
+        return text
+    sentences = list(dict.fromkeys(part.strip() for part in _SENTENCE.split(text) if part.strip()))
+    weight = _weights(sentences)
+    kept, room = set[int](), most - 6
+    for at in sorted(range(len(sentences)), key=lambda i: (i != 0, -weight[i], i)):
+        if len(sentences[at]) + 1 <= room:
+            kept.add(at)
+            room -= len(sentences[at]) + 1
+    if not kept:
+        return text[: max(1, most - 6)].rstrip() + " [...]"
+    return " ".join(sentences[at] for at in sorted(kept)) + " [...]"
+
+
+def _same_move(first: tuple[str, str], second: tuple[str, str]) -> bool:
+    return first[0] == second[0] and says_the_same(first[1], second[1])
+
+
+def _weights(sentences: Sequence[str]) -> list[float]:
+    """Return how much of what a text is about each sentence holds: how common its words are in all, by their number."""
+    gists = [gist_words(sentence) for sentence in sentences]
+    common: dict[str, int] = {}
+    for gist in gists:
+        for word in gist:
+            common[word] = common.get(word, 0) + 1
+    return [sum(common[word] for word in gist) / (len(gist) + 3) for gist in gists]
