@@ -46,6 +46,9 @@ class Context:
     max_items: Annotated[int, Field(ge=1, le=1000, description="Branches of a map-reduce, and subtasks of a plan.")] = (
         50
     )
+    max_candidates: Annotated[
+        int, Field(ge=1, le=1000, description="Agents that a router or planner chooses from: of more, the best matching.")
+    ] = 12
     min_confidence: Annotated[
         float, Field(ge=0, le=1, description="How sure a router must be; below, the default route is taken.")
     ] = 0.5
