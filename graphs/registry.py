@@ -49,6 +49,12 @@ REGISTRY: dict[str, Entry] = {
         ),
         Entry("review", "graphs.review", "faults are easier to name than to avoid", "rounds * (1 + critics)"),
         Entry(
+            "plan_execute",
+            "graphs.plan_execute",
+            "a task has several parts, and some need the results of others",
+            "2 + subtasks",
+        ),
+        Entry(
             "research",
             "graphs.teams.research",
             "a question is to be answered from documents, with every claim cited",

@@ -11,7 +11,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from langchain_core.messages import AIMessage, ToolMessage
 
-from nodes.human import Decision, DecisionType, ask
+from nodes.human import Check, Decision, DecisionType, ask
 from state.task import TaskState
 
 
@@ -22,7 +22,11 @@ def propose(state: TaskState, name: str, args: dict[str, Any], text: str) -> dic
 
 
 def ask_about_proposal(
-    state: TaskState, description: str, allowed: tuple[DecisionType, ...] = ("approve", "edit", "reject", "respond")
+    state: TaskState,
+    description: str,
+    allowed: tuple[DecisionType, ...] = ("approve", "edit", "reject", "respond"),
+    *,
+    check: Check | None = None,
 ) -> tuple[Decision, dict[str, Any]]:
     """Pause until a person has decided about the announced action.
 
@@ -31,7 +35,7 @@ def ask_about_proposal(
     """
     proposal = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
     call = proposal.tool_calls[0]
-    decision = ask(call["name"], call["args"], description, allowed)
+    decision = ask(call["name"], call["args"], description, allowed, check=check)
     said = {"approve": "Approved.", "edit": "Approved with changes.", "reject": "Rejected."}.get(
         decision.type, "Answered."
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Awaitable, Sequence
+from typing import Any, Literal, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
@@ -13,10 +13,11 @@ from nodes.agent import Node
 from nodes.step import SiblingFailed, step_around
 from nodes.turn import settle
 from state.errors import ConfigurationError
-from state.outcome import Failure, Outcome, describe_failure, no_usage
+from state.outcome import Failure, Outcome, OutcomeStatus, describe_failure, no_usage
 from state.run import run_of
 from state.task import RunStatus
 
+T = TypeVar("T")
 OnFailure = Literal["fail_fast", "continue", "best_effort"]
 
 GRACE = 1.0
@@ -48,7 +49,7 @@ def decide(outcomes: Sequence[Outcome], on_failure: OnFailure, quorum: int | Non
         return "failed", f"quorum not reached: {good} of {quorum} needed; {reason}"
     if status != "partial":
         return status, reason
-    if on_failure == "fail_fast" and any(map(_failed, outcomes)):
+    if on_failure == "fail_fast" and any(map(has_failed, outcomes)):
         return "failed", reason
     if on_failure == "best_effort" or quorum is not None:
         return "completed", reason
@@ -74,36 +75,48 @@ def cancelled_by_siblings(node: Node, name: str) -> Node:
             return await node(state, runtime, config)
         info = runtime.execution_info
         failed = run.signal(f"fail_fast {info.checkpoint_id if info else ''}")
-        why = SiblingFailed(step_around())
-        work, alarm = asyncio.ensure_future(node(state, runtime, config)), asyncio.ensure_future(failed.wait())
-        try:
-            await asyncio.wait({work, alarm}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                work.cancel(why)
-                await asyncio.wait({work}, timeout=GRACE)
-        finally:
-            alarm.cancel()
-            work.cancel()
-        if work.cancelled() or not work.done():
-            return {"outcomes": [_cancelled(state.get("branch") or name, name, str(why))]}
-        update = work.result()
-        if any(map(_failed, update["outcomes"])):
+        update = await unless(failed, node(state, runtime, config))
+        if update is None:
+            return {"outcomes": [cancelled(state.get("branch") or name, name)]}
+        if any(map(has_failed, update["outcomes"])):
             failed.set()
         return update
 
     return racing
 
 
-def _failed(outcome: Outcome) -> bool:
+async def unless(alarm: asyncio.Event, work: Awaitable[T]) -> T | None:
+    """Return what the work gives; None when the alarm came first and the work did not end within `GRACE` seconds of it."""
+    running, waiting = asyncio.ensure_future(work), asyncio.ensure_future(alarm.wait())
+    try:
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            running.cancel(SiblingFailed(step_around()))
+            await asyncio.wait({running}, timeout=GRACE)
+    finally:
+        waiting.cancel()
+        running.cancel()
+    return None if running.cancelled() or not running.done() else running.result()
+
+
+def has_failed(outcome: Outcome) -> bool:
+    """Whether an outcome ends its siblings under `fail_fast`."""
     return outcome["status"] in ("failed", "timed_out", "stopped")
 
 
-def _cancelled(step_id: str, name: str, why: str) -> Outcome:
-    error = Failure(type="Cancelled", message=why, retryable=True)
+def cancelled(step_id: str, name: str) -> Outcome:
+    """Return the outcome of an agent that a failed sibling ended, or kept from beginning."""
+    return without_work(
+        step_id, name, "cancelled", Failure(type="Cancelled", message=str(SiblingFailed(None)), retryable=True)
+    )
+
+
+def without_work(step_id: str, name: str, status: OutcomeStatus, error: Failure) -> Outcome:
+    """Return the outcome of a step that never began, or of which nothing is known."""
     return Outcome(
         id=step_id,
         agent=name,
-        status="cancelled",
+        status=status,
         output="",
         structured=None,
         error=error,

@@ -5,6 +5,7 @@ The shapes are those of LangChain's human-in-the-loop middleware, version 1, so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ from state.errors import InvalidAnswer
 from state.outcome import Outcome
 
 DecisionType = Literal["approve", "edit", "reject", "respond"]
+Check = Callable[["Decision"], None]
 
 
 class EditedAction(BaseModel):
@@ -61,15 +63,24 @@ def request_for(name: str, args: dict[str, Any], description: str, allowed: tupl
     }
 
 
-def ask(name: str, args: dict[str, Any], description: str, allowed: tuple[DecisionType, ...]) -> Decision:
+def ask(
+    name: str, args: dict[str, Any], description: str, allowed: tuple[DecisionType, ...], *, check: Check | None = None
+) -> Decision:
     """Pause until a person has decided, and return the decision.
 
     The code before this in the same node runs again after the pause, so it must have no effect.
 
+    Args:
+        name: Of the action that is to be decided about.
+        args: Of the action.
+        description: What the person reads.
+        allowed: Decisions that may be taken.
+        check: Raises a `ValueError` for a decision that cannot be carried out.
+
     Raises:
         InvalidAnswer: The answer does not fit; the request stays open.
     """
-    schema = _answer_with(allowed)
+    schema = _answer_with(allowed) if check is None else _checked_by(check, _answer_with(allowed))
     try:
         answer = interrupt(request_for(name, args, description, allowed), response_schema=schema)
     except ValidationError as error:
@@ -110,3 +121,17 @@ def _answer_with(allowed: tuple[DecisionType, ...]) -> type[Answer]:
             return self
 
     return OneAnswer
+
+
+def _checked_by(check: Check, schema: type[Answer]) -> type[Answer]:
+    """Return the schema with a check of its own. It is part of the schema because what fails it must not be saved."""
+
+    class CheckedAnswer(schema):  # type: ignore[misc,valid-type]  # the base is one of ours
+        __doc__ = Answer.__doc__
+
+        @model_validator(mode="after")
+        def _can_be_carried_out(self) -> CheckedAnswer:
+            check(self.decisions[0])
+            return self
+
+    return CheckedAnswer

@@ -20,7 +20,7 @@ from state.context import Context, context_of
 from state.envelope import Envelope
 from state.events import Event, EventKind
 from state.outcome import Failure, Outcome, OutcomeStatus, Usage, add_usage, no_usage
-from state.run import Run, run_of, start_run
+from state.run import Run, run_here
 
 
 @dataclass
@@ -75,18 +75,7 @@ class Step:
 
     def emit(self, kind: EventKind, **data: Any) -> None:
         """Send one event to whoever watches the run."""
-        event = Event(
-            kind=kind,
-            run=self.run.id,
-            thread=self.run.thread,
-            agent=self.agent,
-            step=self.id,
-            parent=self.run.parent,
-            seq=next(self.run.sequence),
-            at=time.time(),
-            data=data,
-        )
-        self.runtime.stream_writer(event)
+        send_event(self.run, self.runtime, kind, agent=self.agent, step=self.id, **data)
 
     def outcome(
         self,
@@ -114,6 +103,22 @@ class Step:
         return outcome
 
 
+def send_event(run: Run, runtime: Runtime[Any], kind: EventKind, *, agent: str, step: str = "", **data: Any) -> None:
+    """Send one event of a run to whoever watches it."""
+    event = Event(
+        kind=kind,
+        run=run.id,
+        thread=run.thread,
+        agent=agent,
+        step=step,
+        parent=run.parent,
+        seq=next(run.sequence),
+        at=time.time(),
+        data=data,
+    )
+    runtime.stream_writer(event)
+
+
 @dataclass(frozen=True)
 class SiblingFailed:
     """Why a step is cancelled: given to `Task.cancel`, it ends the steps below one caller and not those further down.
@@ -137,7 +142,7 @@ def open_step(
 ) -> Step:
     """Return a new step in the run that the configuration belongs to, or in a run of its own outside of one."""
     context = context_of(runtime)
-    run = run_of(config) or start_run(config, context, name=agent)
+    run = run_here(config, context, name=agent)
     account = Account(owner=agent, budget=policy.budget, parent=run.account)
     return Step(step_id, agent, envelope, policy, run, account, context, runtime, config, caller=step_around())
 

@@ -76,6 +76,13 @@ class Account:
         """Return this account and those above it, nearest first."""
         return [self, *(self.parent.lineage() if self.parent else ())]
 
+    def remaining(self, limit: Limit) -> float:
+        """Return what is left of a limit, the tightest along the lineage; infinity when there is none."""
+        if limit == "seconds":
+            left = self.seconds_left()
+            return math.inf if left is None else left
+        return min(account._left(limit) for account in self.lineage())
+
     def room(self, limit: Literal["tokens", "usd"]) -> float | None:
         """Return what may still be reserved of a limit, the tightest along the lineage; None when there is no limit."""
         least = min(account._left(limit) for account in self.lineage())

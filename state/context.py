@@ -47,7 +47,8 @@ class Context:
         50
     )
     max_candidates: Annotated[
-        int, Field(ge=1, le=1000, description="Agents that a router or planner chooses from: of more, the best matching.")
+        int,
+        Field(ge=1, le=1000, description="Agents that a router or planner chooses from: of more, the best matching."),
     ] = 12
     min_confidence: Annotated[
         float, Field(ge=0, le=1, description="How sure a router must be; below, the default route is taken.")

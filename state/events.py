@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-EventKind = Literal["agent_started", "model_called", "tool_called", "agent_finished", "decided", "noted"]
+EventKind = Literal[
+    "agent_started", "model_called", "tool_called", "agent_finished", "decided", "noted", "planned", "progressed"
+]
 
 
 class Event(TypedDict):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +22,9 @@ class Subtask(BaseModel):
     task: str = Field(min_length=1, description="What to do, complete in itself.")
     agent: str = Field(min_length=1, description="Name of the agent that does it.")
     depends_on: tuple[str, ...] = Field(default=(), description="Ids of the subtasks whose results it needs.")
+    coupling: Literal["none", "weak", "strong", "critical"] = Field(
+        default="weak", description="How closely its work is bound to those results."
+    )
     constraints: tuple[str, ...] = Field(default=(), description="What the result has to respect.")
     estimate: Budget | None = Field(default=None, description="What it is expected to take.")
 
@@ -64,6 +68,51 @@ class Plan(BaseModel):
             order.append(self.subtasks[heappop(ready)])
             sorter.done(order[-1].id)
         return order
+
+    def layers(self) -> list[list[str]]:
+        """Return the ids by depth: those that depend on nothing, those that depend on these only, and so on.
+
+        Raises:
+            PlanError: As `order` does.
+        """
+        depth: dict[str, int] = {}
+        for subtask in self.order():
+            depth[subtask.id] = 1 + max((depth[name] for name in subtask.depends_on), default=-1)
+        layers: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+        for subtask in self.subtasks:
+            layers[depth[subtask.id]].append(subtask.id)
+        return layers
+
+    def remaining(self, seconds: Mapping[str, float]) -> dict[str, float]:
+        """Return the longest path from the start of each subtask to the end of the plan, in seconds.
+
+        Args:
+            seconds: How long each subtask takes, by id.
+
+        Raises:
+            PlanError: As `order` does.
+        """
+        left: dict[str, float] = {}
+        after: dict[str, float] = {}
+        for subtask in reversed(self.order()):
+            left[subtask.id] = seconds[subtask.id] + after.get(subtask.id, 0.0)
+            for name in subtask.depends_on:
+                after[name] = max(after.get(name, 0.0), left[subtask.id])
+        return left
+
+    def critical_path(self, seconds: Mapping[str, float]) -> list[str]:
+        """Return the ids along the longest path, from start to end; arguments and errors are those of `remaining`."""
+        left = self.remaining(seconds)
+        needed_by: dict[str, list[str]] = {subtask.id: [] for subtask in self.subtasks}
+        for subtask in self.subtasks:
+            for name in subtask.depends_on:
+                needed_by[name].append(subtask.id)
+        path: list[str] = []
+        step = [subtask.id for subtask in self.subtasks if not subtask.depends_on]
+        while step:
+            path.append(max(step, key=lambda name: left[name]))
+            step = needed_by[path[-1]]
+        return path
 
     def _problems_of_items(self, agents: Collection[str]) -> list[str]:
         if not self.subtasks:

@@ -87,6 +87,11 @@ def run_of(config: RunnableConfig | None) -> Run | None:
     return run if isinstance(run, Run) else None
 
 
+def run_here(config: RunnableConfig, context: Context, *, name: str) -> Run:
+    """Return the run that a configuration belongs to, or one of its own outside of any, called after `name`."""
+    return run_of(config) or start_run(config, context, name=name)
+
+
 def with_run(config: RunnableConfig | None, run: Run) -> RunnableConfig:
     """Return a copy of the configuration that carries the run."""
     configurable = {**((config or {}).get("configurable") or {}), RUN_KEY: run}

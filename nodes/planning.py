@@ -1,0 +1,309 @@
+"""Planning: a planner's proposal becomes a plan that can be executed, or is sent back with what is wrong.
+
+A proposal is valid when it is a DAG of known agents and its subtasks have names of their own. One that is not goes back with
+the reasons, at most `MAX_REPAIRS` times; then a plan of one subtask, for the agent that suits the task best, takes its place.
+What does not fit into the budget is left out before anything runs, and said.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
+from pydantic import ValidationError
+
+from nodes.agent import Brief, Node, next_id
+from nodes.decisions import read_decision
+from nodes.executor import ExecutionState, latest_outcomes
+from nodes.failure import has_failed, without_work
+from nodes.layers.json_text import read_answers
+from nodes.matching import match_agents, roster, shortlist
+from nodes.spec import Agent, AnyAgent, name_of
+from nodes.turn import settle
+from nodes.wording import digest
+from state.budget import Account, Limit
+from state.context import Context, context_of
+from state.envelope import Envelope
+from state.errors import PlanError
+from state.outcome import Failure, Outcome, describe_failure, node_of
+from state.plan import Plan, Subtask
+from state.run import run_here
+from state.task import RunStatus
+
+MAX_REPAIRS = 2
+"""Times that a planner is told what is wrong with its plan and asked again."""
+
+_GIST = 400
+"""Characters of a finished result that a planner is told."""
+_UNREADABLE = frozenset({"WrongShape", "UnparsableOutput", "EmptyOutput"})
+"""Types of failures of a planner that may do better when it is told what was wrong."""
+_LIMITS: tuple[Limit, ...] = ("model_calls", "tool_calls", "tokens", "usd")
+
+
+class PlanningState(ExecutionState, total=False):
+    """Adds what is between a proposal and a plan."""
+
+    proposal: dict[str, Any]
+    """The planner's latest, as plain JSON; empty when it gave none."""
+    problems: list[str]
+    """Why it cannot be executed."""
+    repairs: int
+    """Times that the planner was asked again about the plan at hand."""
+    replans: int
+    """Plans made after one had been executed."""
+    notes: list[str]
+    """What people said about a plan."""
+    adjusted: list[str]
+    """What was changed without the planner, and why."""
+    left_out: list[str]
+    """Ids of the outcomes of subtasks that did not fit into the budget."""
+
+
+NO_PLAN: dict[str, Any] = {
+    "plan": {},
+    "finished": {},
+    "pending": [],
+    "proposal": {},
+    "problems": [],
+    "repairs": 0,
+    "replans": 0,
+    "notes": [],
+    "adjusted": [],
+    "left_out": [],
+}
+"""What a turn of a planning pattern begins with."""
+
+
+def brief_planner(recipient: str, agents: Sequence[AnyAgent], more: Callable[[Any], Mapping[str, str]]) -> Brief:
+    """Return the planner's brief: the task, who there is, what is done, what failed, and what was wrong with its last plan.
+
+    Args:
+        recipient: The planner's name.
+        agents: Who can be given subtasks; of many, those are offered that match the task best.
+        more: What else the pattern tells, as heading to text.
+    """
+
+    def brief(state: PlanningState, runtime: Runtime[Any]) -> Envelope:
+        offered = shortlist(state["goal"], agents, context_of(runtime).max_candidates)
+        context = {"Agents": roster(offered), **more(state)}
+        if state["plan"]:
+            context |= {"Done, and kept": _done(state), "Failed": _failed(state)}
+        if state["problems"]:
+            context["Your last plan cannot be executed"] = "\n".join(f"- {problem}" for problem in state["problems"])
+        if state["notes"]:
+            context["Your last plan"] = describe_plan(state)
+            context["Feedback on the plan"] = "\n".join(f"- {note}" for note in state["notes"])
+        return Envelope(sender="user", recipient=recipient, task=state["goal"], context=context)
+
+    return brief
+
+
+def take_proposal(outcome: Outcome, state: PlanningState) -> dict[str, Any]:  # noqa: ARG001  # one signature for all
+    """Take the planner's proposal, which may be wrong in any way."""
+    plan = read_decision(outcome, Plan)
+    if plan is not None:
+        return {"proposal": plan.model_dump(mode="json")}
+    said = outcome["structured"] or next(iter(read_answers(outcome["output"], {"plan": dict})), None)
+    return {"proposal": said if isinstance(said, dict) and outcome["status"] == "ok" else {}}
+
+
+def check_node(agents: Sequence[AnyAgent], *, taken: Collection[str] = ()) -> Node:
+    """Return the node behind the planner: `{proposal} -> {plan}` or `{problems}`.
+
+    Args:
+        agents: Who the subtasks may be given to.
+        taken: Names that no subtask may have.
+    """
+    names = [name_of(agent) for agent in agents]
+
+    async def check(state: PlanningState, runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:
+        """See whether the plan can be executed, and fits into what is left of the budget."""
+        asked, update = state["outcomes"][-1], dict[str, Any]()
+        try:
+            plan = merged(checked(state["proposal"], names, taken, state), state)
+        except PlanError as error:
+            if asked["status"] == "stopped":
+                return {"problems": [describe_failure(asked)]}
+            can_mend = asked["status"] == "ok" or _type(asked) in _UNREADABLE
+            if can_mend and state["repairs"] < MAX_REPAIRS:
+                return {"problems": str(error).split("; "), "repairs": state["repairs"] + 1}
+            why = str(error) if asked["status"] == "ok" else describe_failure(asked)
+            plan = merged(fallback_plan(state, agents), state)
+            update["adjusted"] = [*state["adjusted"], f"one agent was given the whole task, since {why}"]
+        run = run_here(config, context_of(runtime), name="plan")
+        plan, left_out = trimmed(plan, agents, run.account, context_of(runtime), state)
+        skipped = [_left_out(subtask, why, state) for subtask, why in left_out]
+        update |= {"plan": plan.model_dump(mode="json"), "problems": [], "repairs": 0, "outcomes": skipped}
+        again = bool(state["plan"] and latest_outcomes(state))
+        return {**update, "left_out": [outcome["id"] for outcome in skipped], "replans": state["replans"] + again}
+
+    return check
+
+
+def checked(proposal: Mapping[str, Any], names: Sequence[str], taken: Collection[str], state: PlanningState) -> Plan:
+    """Return a proposal as a valid plan; it may depend on what is finished.
+
+    Raises:
+        PlanError: Says everything that is wrong with it.
+    """
+    if not proposal:
+        raise PlanError("expected a plan, as {'subtasks': [{'id', 'task', 'agent', 'depends_on'}, ...]}, got none")
+    try:
+        plan = Plan.model_validate(proposal)
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+        raise PlanError("the plan has another shape: " + "; ".join(wrong)) from None
+    if bad := sorted({one.id for one in plan.subtasks if one.id in taken or "#" in one.id}):
+        raise PlanError(f"subtask ids {bad} cannot be used: without '#', and none of {sorted(taken)}")
+    merged(plan, state).validate_for(names)
+    return plan
+
+
+def merged(plan: Plan, state: PlanningState) -> Plan:
+    """Return a plan together with those finished subtasks of the one before that it does not name again."""
+    again = {subtask.id for subtask in plan.subtasks}
+    before = Plan.model_validate(state["plan"]).subtasks if state["plan"] else ()
+    kept = tuple(subtask for subtask in before if subtask.id in state["finished"] and subtask.id not in again)
+    return Plan(subtasks=(*kept, *plan.subtasks))
+
+
+def fallback_plan(state: PlanningState, agents: Sequence[AnyAgent]) -> Plan:
+    """Return the plan that needs no planner: the whole task, for the agent that suits it best."""
+    known = {subtask["id"] for subtask in state["plan"].get("subtasks", ())} | {"task"}
+    name = next(name for number in range(1, len(known) + 2) if (name := f"task-{number}") not in known)
+    best = match_agents(state["goal"], agents)[0].agent
+    return Plan(subtasks=(Subtask(id=name, task=state["goal"], agent=best),))
+
+
+def trimmed(
+    plan: Plan, agents: Sequence[AnyAgent], account: Account, context: Context, state: PlanningState
+) -> tuple[Plan, list[tuple[Subtask, str]]]:
+    """Return as much of a plan as fits into the budget, and what was left out with the reason, in topological order.
+
+    A subtask takes its estimate; without one, a call of a model if its agent has one. Finished ones take nothing.
+    """
+    calling = {name_of(agent) for agent in agents if isinstance(agent, Agent | BaseChatModel)}
+    left = {limit: account.remaining(limit) for limit in _LIMITS}
+    deadline = math.inf if context.deadline is None else context.deadline - time.time()
+    seconds = min(account.remaining("seconds"), deadline)
+    ends: dict[str, float] = {}
+    kept, left_out = list[Subtask](), list[tuple[Subtask, str]]()
+    for subtask in plan.order():
+        done = subtask.id in state["finished"]
+        needs = dict.fromkeys(_LIMITS, 0.0) if done else _needs(subtask, subtask.agent in calling)
+        missing = [name for name in subtask.depends_on if name not in ends]
+        begins = max((ends[name] for name in subtask.depends_on if name in ends), default=0.0)
+        end = begins + (0.0 if done else _estimated(subtask, "seconds") or 0.0)
+        over = [
+            f"needs {needs[limit]:g} {limit}, {left[limit]:g} left" for limit in _LIMITS if needs[limit] > left[limit]
+        ]
+        over += [f"ends after {end:g} s, {seconds:g} s left"] if end > seconds else []
+        over += [f"needs {missing[0]}, which was left out"] if missing else []
+        if over:
+            left_out.append((subtask, "; ".join(over)))
+            continue
+        ends[subtask.id] = end
+        left = {limit: left[limit] - needs[limit] for limit in _LIMITS}
+        kept.append(subtask)
+    order = [subtask for subtask in plan.subtasks if subtask.id in ends]
+    return Plan(subtasks=tuple(order)), left_out
+
+
+def _needs(subtask: Subtask, calls_model: bool) -> dict[Limit, float]:
+    """Return what a subtask takes of each limit, as far as it was estimated."""
+    needs = {limit: _estimated(subtask, limit) for limit in _LIMITS}
+    if needs["model_calls"] is None:
+        needs["model_calls"] = float(calls_model)
+    return {limit: need or 0.0 for limit, need in needs.items()}
+
+
+def _estimated(subtask: Subtask, limit: Limit) -> float | None:
+    return getattr(subtask.estimate, limit) if subtask.estimate is not None else None
+
+
+def _left_out(subtask: Subtask, why: str, state: PlanningState) -> Outcome:
+    error = Failure(type="BudgetExceeded", message=f"not begun: {why}", retryable=False)
+    return without_work(next_id(subtask.id, state), subtask.agent, "skipped", error)
+
+
+def settled(state: PlanningState) -> list[Outcome]:
+    """Return what became of the plan: the last outcome of each subtask, also of those left out; none before it was begun."""
+    if not state["plan"]:
+        return []
+    left_out = [outcome for outcome in state["outcomes"] if outcome["id"] in state["left_out"]]
+    return [*latest_outcomes(state), *left_out]
+
+
+def results(state: PlanningState) -> dict[str, Outcome]:
+    """Return what the plan's subtasks gave that succeeded, by id, in the plan's order."""
+    return {node_of(outcome): outcome for outcome in settled(state) if outcome["status"] == "ok"}
+
+
+def describe_plan(state: PlanningState) -> str:
+    """Return the plan as a person reads it: a line for each subtask, then what was changed or left out."""
+    lines = []
+    for subtask in Plan.model_validate(state["plan"]).order():
+        after = f" (after {', '.join(subtask.depends_on)})" if subtask.depends_on else ""
+        lines.append(f"- {subtask.id}, {subtask.agent}{after}: {subtask.task}")
+    left_out = [outcome for outcome in state["outcomes"] if outcome["id"] in state["left_out"]]
+    return "\n".join([*lines, *state["adjusted"], *map(describe_failure, left_out)])
+
+
+def account_for(state: PlanningState) -> dict[str, Any]:
+    """Return `{plan, results: {subtask id: outcome id}, replans, adjusted}`, for the result of a run."""
+    done = {name: outcome["id"] for name, outcome in results(state).items()}
+    return {"plan": state["plan"], "results": done, "replans": state["replans"], "adjusted": state["adjusted"]}
+
+
+def why_not_begun(state: PlanningState) -> tuple[RunStatus, str]:
+    """Return the status and the reason of a run in which no subtask was begun."""
+    left_out = [outcome for outcome in settled(state) if outcome["id"] in state["left_out"]]
+    if left_out:
+        return "stopped", "the plan does not fit into the budget: " + "; ".join(map(describe_failure, left_out))
+    return settle(state["outcomes"][-1:])
+
+
+def _done(state: PlanningState) -> str:
+    by_id = {outcome["id"]: outcome for outcome in state["outcomes"]}
+    done = [(subtask, state["finished"].get(subtask["id"])) for subtask in state["plan"]["subtasks"]]
+    lines = [
+        f"- {one['id']} ({one['task']}): {digest(by_id[kept['outcome']]['output'], _GIST)}"
+        for one, kept in done
+        if kept
+    ]
+    return "\n".join(lines)
+
+
+def _failed(state: PlanningState) -> str:
+    bad = [outcome for outcome in latest_outcomes(state) if outcome["status"] != "ok"]
+    return "\n".join(f"- {describe_failure(outcome)}" for outcome in bad)
+
+
+def route_check(then: str, planner: str) -> Callable[[PlanningState], str]:
+    """Return the router behind the check: back to the planner with the problems, on with a plan, or to the end without one."""
+
+    def route(state: PlanningState) -> str:
+        if state["problems"]:
+            return planner if state["outcomes"][-1]["status"] != "stopped" else "finish"
+        return then if state["plan"]["subtasks"] else "finish"
+
+    return route
+
+
+def can_replan(state: PlanningState, runtime: Runtime[Any], planner: str) -> bool:
+    """Whether a new plan could help: some of the last one failed, a planner is there to ask, and may be asked again."""
+    if state["replans"] >= context_of(runtime).max_replans:
+        return False
+    asked = [outcome for outcome in state["outcomes"] if node_of(outcome) == planner]
+    latest = latest_outcomes(state)
+    out_of_budget = any(outcome["status"] == "stopped" or _type(outcome) == "BudgetExceeded" for outcome in latest)
+    return bool(asked) and asked[-1]["status"] == "ok" and not out_of_budget and any(map(has_failed, latest))
+
+
+def _type(outcome: Outcome) -> str:
+    return outcome["error"]["type"] if outcome["error"] else ""
