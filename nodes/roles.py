@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nodes.decisions import Adjudication, Review, Split
 from nodes.spec import Agent
+from state.plan import Plan
 
 
 def assistant() -> Agent:
@@ -45,3 +46,19 @@ def judge() -> Agent:
     """Return the agent that decides between answers that differ."""
     prompt = "You are given several answers to one task. Decide which is right, say whose it is and why."
     return Agent("judge", "Decides between answers that differ.", prompt, response_format=Adjudication)
+
+
+def planner() -> Agent:
+    """Return the agent that takes a task apart into a plan."""
+    prompt = (
+        "You plan who does what for a task. Take it apart into the smallest number of subtasks that cover it, each complete "
+        "in itself and given to the agent that suits it. Let one depend on another only where it needs its result; what "
+        "does not depend on each other is done at the same time."
+    )
+    return Agent("planner", "Plans who does what.", prompt, response_format=Plan)
+
+
+def synthesizer() -> Agent:
+    """Return the agent that makes one answer of the results of a plan."""
+    prompt = "You make one answer to the task from the results you are given. Use nothing else; say what is missing."
+    return Agent("synthesizer", "Makes one answer of the results.", prompt)
