@@ -49,11 +49,24 @@ REGISTRY: dict[str, Entry] = {
         ),
         Entry("review", "graphs.review", "faults are easier to name than to avoid", "rounds * (1 + critics)"),
         Entry(
+            "hierarchical",
+            "graphs.hierarchical",
+            "the parts are worth checking one by one, or are teams' work themselves",
+            "2 + subtasks * (1 + verdicts)",
+        ),
+        Entry(
             "plan_execute",
             "graphs.plan_execute",
             "a task has several parts, and some need the results of others",
             "2 + subtasks",
         ),
+        Entry(
+            "magentic",
+            "graphs.magentic",
+            "what a task will take shows on the way",
+            "3 + 2 * steps + 1 for each new plan",
+        ),
+        Entry("adaptive", "graphs.adaptive", "tasks differ too much for any one pattern", "1 + what is chosen + 1"),
         Entry(
             "research",
             "graphs.teams.research",

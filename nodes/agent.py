@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -93,8 +94,12 @@ def agent_node(
 
 def next_id(name: str, state: TaskState) -> str:
     """Return the id of an agent's next outcome in this turn: its name, then `name#2`, `name#3`."""
-    before = sum(1 for outcome in state.get("outcomes", ()) if node_of(outcome) == name)
-    return f"{name}#{before + 1}" if before else name
+    return nth_id(name, 1 + sum(1 for outcome in state.get("outcomes", ()) if node_of(outcome) == name))
+
+
+def nth_id(name: str, number: int) -> str:
+    """Return the id of an agent's outcome by its number in the turn, from 1."""
+    return name if number == 1 else f"{name}#{number}"
 
 
 async def run_agent(
@@ -105,8 +110,18 @@ async def run_agent(
     *,
     step_id: str = "",
     memory: Sequence[AnyMessage] = (),
+    budget: Budget | None = None,
 ) -> Outcome:
     """Run one agent on one envelope and return what became of it.
+
+    Args:
+        agent: Who works.
+        envelope: What it is sent.
+        runtime: Of the node it runs in.
+        config: Of the node it runs in.
+        step_id: Id of the outcome; the agent's name by default.
+        memory: What it remembers of earlier turns.
+        budget: Limits of the step and of all below it, in place of those of the agent's policy.
 
     Failures of the agent, its model and its tools are in the outcome. Interrupts pass through, and so do errors of the
     storage under the run, which stop it.
@@ -114,6 +129,7 @@ async def run_agent(
     if isinstance(agent, BaseChatModel):
         agent = Agent(name_of(agent), model=agent)
     policy = agent.policy if isinstance(agent, Agent) else Policy(budget=Budget())  # a team's agents have their own
+    policy = policy if budget is None else replace(policy, budget=budget)
     step = open_step(step_id or name_of(agent), name_of(agent), envelope, policy, runtime, config)
     step.emit("agent_started", task=clip(envelope.task, 500), sender=envelope.sender, parts=list(envelope.context))
     with entered(step):

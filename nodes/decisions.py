@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import replace
 from types import UnionType
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from nodes.layers.json_text import alternatives, read_answers
+from nodes.layers.json_text import alternatives, fits, read_answers
 from nodes.spec import Agent, AnyAgent
 from state.outcome import Outcome
 
@@ -88,26 +90,85 @@ class Judgement(BaseModel):
     scores: dict[str, float] = Field(default_factory=dict, description="Points of each debater or option, 0 to 1.")
 
 
+def _with_known_keys(value: Any, known: Collection[str]) -> Any:
+    """Return an object with its keys as the shape writes them: `isInLoop` and `Is in loop` are `is_in_loop`.
+
+    Raises:
+        ValueError: It has keys and none of them is known, so it is something else.
+    """
+    if not isinstance(value, dict) or not value:
+        return value
+    spelled = {_bare(name): name for name in known}
+    renamed = {spelled.get(_bare(str(key)), key): part for key, part in value.items()}
+    if not any(name in renamed for name in known):
+        raise ValueError(f"expected {', '.join(known)}, got {', '.join(map(str, value))[:200]}")
+    return renamed
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _first_word(value: Any) -> Any:
+    """Return the word that a yes-or-no answer in words begins with."""
+    found = re.match(r"\W*(\w+)", value) if isinstance(value, str) else None
+    return found[1] if found else value
+
+
+def _text(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _as_lines(value: Any) -> Any:
+    """Return a list of texts from a list of anything, or from one text with a line for each."""
+    if isinstance(value, str):
+        value = [re.sub(r"^\s*(?:[-*+]|\d+[.)])\s+", "", line) for line in value.splitlines()]
+    if not isinstance(value, list):
+        return value
+    texts = (", ".join(map(str, part.values())) if isinstance(part, dict) else str(part) for part in value)
+    return [text.strip() for text in texts if text.strip()]
+
+
+Lines = Annotated[list[str], BeforeValidator(_as_lines)]
+
+
 class TaskLedger(BaseModel):
     """What is known about a task, and how it is gone about."""
 
-    facts: list[str] = Field(default_factory=list, description="What is given, was looked up or found out.")
-    guesses: list[str] = Field(default_factory=list, description="What is likely, and not known.")
-    plan: list[str] = Field(default_factory=list, description="Steps, in order, each naming who does it.")
+    facts: Lines = Field(default_factory=list, description="What is given, was looked up or found out.")
+    guesses: Lines = Field(default_factory=list, description="What is likely, and not known.")
+    plan: Lines = Field(default_factory=list, description="Steps, in order, each naming who does it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tidy(cls, value: Any) -> Any:
+        return _with_known_keys(value, cls.model_fields)
 
 
 class Finding(BaseModel):
     """An answer to a yes-or-no question about the progress, with its reason."""
 
     reason: str = ""
-    answer: bool
+    answer: Annotated[bool, BeforeValidator(_first_word)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tidy(cls, value: Any) -> Any:
+        return _with_known_keys({"answer": value} if isinstance(value, bool | str) else value, cls.model_fields)
 
 
 class Choice(BaseModel):
     """An answer in words, with its reason."""
 
     reason: str = ""
-    answer: str
+    answer: Annotated[str, BeforeValidator(_text)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tidy(cls, value: Any) -> Any:
+        return _with_known_keys(
+            {"answer": value} if value is None or isinstance(value, str) else value, cls.model_fields
+        )
 
 
 class ProgressLedger(BaseModel):
@@ -119,12 +180,22 @@ class ProgressLedger(BaseModel):
     next_speaker: Choice = Field(description="Name of the worker who goes on.")
     instruction_or_question: Choice = Field(description="What that worker is told, complete in itself.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tidy(cls, value: Any) -> Any:
+        return _with_known_keys(value, cls.model_fields)
+
 
 def with_shape(agent: AnyAgent, shape: type[BaseModel] | UnionType) -> AnyAgent:
     """Return an agent that answers in a shape, unless it has one of its own or is none of our agents."""
     if isinstance(agent, Agent) and agent.response_format is None:
         return replace(agent, response_format=shape)
     return agent
+
+
+def in_role(agent: AnyAgent, shape: type[BaseModel] | UnionType | None) -> AnyAgent:
+    """Return an agent that plays several roles as it answers in one of them, whatever shape it has of its own."""
+    return replace(agent, response_format=shape) if isinstance(agent, Agent) else agent
 
 
 def read_decision(outcome: Outcome, shape: type[ShapeT]) -> ShapeT | None:
@@ -152,7 +223,8 @@ def read_decisions(outcome: Outcome, shape: Any) -> list[Any]:
 def _as_one_of(value: Any, shapes: tuple[type[BaseModel], ...]) -> BaseModel | None:
     for shape in shapes:
         try:
-            return shape.model_validate(value)
-        except ValidationError:
+            found: BaseModel = fits(value, shape)
+        except ValueError:
             continue
+        return found
     return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -26,6 +26,7 @@ from nodes.durations import expected_seconds, note_seconds
 from nodes.failure import OnFailure, cancelled, has_failed, unless, without_work
 from nodes.progress import Board
 from nodes.spec import Agent, AnyAgent, name_of
+from state.budget import Budget
 from state.context import context_of
 from state.envelope import Envelope
 from state.outcome import Failure, Outcome, describe_failure, node_of
@@ -67,7 +68,19 @@ class _Result(TypedDict):
     """None when it was not begun."""
 
 
-def execute_node(agents: Sequence[AnyAgent], *, on_failure: OnFailure = "continue", sender: str = "planner") -> Node:
+More = Callable[[Any, Subtask], Mapping[str, str]]
+"""What else a subtask's agent is told: `(state, subtask) -> {heading: text}`. It counts among its inputs."""
+
+
+def execute_node(
+    agents: Sequence[AnyAgent],
+    *,
+    on_failure: OnFailure = "continue",
+    sender: str = "planner",
+    only: Callable[[Any], Collection[str]] | None = None,
+    more: More | None = None,
+    budgets: Mapping[str, Budget] | None = None,
+) -> Node:
     """Return the node that runs the plan in the state: `{plan, finished} -> {outcomes, finished, pending}`.
 
     A failed subtask skips what depends on it, with the cause; under `fail_fast` it also ends all others. What succeeded is
@@ -78,15 +91,23 @@ def execute_node(agents: Sequence[AnyAgent], *, on_failure: OnFailure = "continu
         agents: Who the subtasks may be given to.
         on_failure: See `nodes.failure.decide`.
         sender: Whose plan it is.
+        only: Ids of the subtasks that may run in this pass, none of which depends on one that may not unless that is
+            finished: `state -> ids`. All by default.
+        more: What else they are told.
+        budgets: Limits of one step of an agent, and of all below it, by its name.
     """
     by_name = {name_of(agent): agent for agent in agents}
 
-    async def execute(state: ExecutionState, runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:
+    async def execute(state: Any, runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:
         """Run every subtask of the plan as soon as what it depends on is done."""
         plan = Plan.model_validate(state["plan"])
+        if only is not None:
+            wanted = {*only(state), *state["finished"]}
+            plan = Plan(subtasks=tuple(subtask for subtask in plan.subtasks if subtask.id in wanted))
         seconds = await expected_seconds(plan, runtime)
         board = Board(plan, seconds, runtime, run_here(config, context_of(runtime), name="plan"))
         execution = _Execution(by_name, state, board, fail_fast=on_failure == "fail_fast", sender=sender)
+        execution.more, execution.budgets = more, budgets or {}
         update = await execution.run()
         await note_seconds(update["outcomes"], runtime)
         return update
@@ -113,6 +134,8 @@ class _Execution:
         self.urgency = board.plan.remaining(board.seconds)
         self.places = Places(context_of(board.runtime).max_concurrency)
         self.one_failed = asyncio.Event()
+        self.more: More | None = None
+        self.budgets: Mapping[str, Budget] = {}
         self.results: dict[str, asyncio.Future[_Result]] = {}
 
     async def run(self) -> dict[str, Any]:
@@ -155,7 +178,7 @@ class _Execution:
         given = await self._given(subtask)
         if given is None:
             return _Result(subtask=subtask.id, inputs="", outcome=None)
-        inputs = _hash_of(subtask, given)
+        inputs = _hash_of(subtask, given, self._told(subtask))
         agent = self.agents[subtask.agent]
         limit = agent.policy.max_concurrency if isinstance(agent, Agent) else None
         if cause := _cause(given.values()):
@@ -192,7 +215,8 @@ class _Execution:
             return cancelled(step_id, subtask.agent)
         self.board.move(subtask.id, "running")
         envelope = self._envelope(subtask, given)
-        work = run_agent(self.agents[subtask.agent], envelope, self.board.runtime, get_config(), step_id=step_id)
+        agent, budget = self.agents[subtask.agent], self.budgets.get(subtask.agent)
+        work = run_agent(agent, envelope, self.board.runtime, get_config(), step_id=step_id, budget=budget)
         try:
             outcome = await (unless(self.one_failed, work) if self.fail_fast else work)
         except GraphInterrupt:
@@ -211,9 +235,12 @@ class _Execution:
             sender=self.sender,
             recipient=subtask.agent,
             task=subtask.task,
-            context=context,
+            context={**context, **self._told(subtask)},
             constraints=subtask.constraints,
         )
+
+    def _told(self, subtask: Subtask) -> Mapping[str, str]:
+        return self.more(self.state, subtask) if self.more is not None else {}
 
     def _kept(self) -> dict[str, _Result]:
         """Return the results of an earlier plan that hold for this one: same subtask, given the same."""
@@ -224,7 +251,8 @@ class _Execution:
             given = {name: kept[name]["outcome"] for name in subtask.depends_on if name in kept}
             if done is None or len(given) < len(set(subtask.depends_on)) or done["outcome"] not in outcomes:
                 continue
-            inputs = _hash_of(subtask, {name: outcome for name, outcome in given.items() if outcome is not None})
+            begun = {name: outcome for name, outcome in given.items() if outcome is not None}
+            inputs = _hash_of(subtask, begun, self._told(subtask))
             if inputs == done["inputs"]:
                 kept[subtask.id] = _Result(subtask=subtask.id, inputs=inputs, outcome=outcomes[done["outcome"]])
         return kept
@@ -242,10 +270,10 @@ class _Execution:
         return {"outcomes": outcomes, "finished": finished, "pending": pending}
 
 
-def _hash_of(subtask: Subtask, given: Mapping[str, Outcome]) -> str:
+def _hash_of(subtask: Subtask, given: Mapping[str, Outcome], told: Mapping[str, str]) -> str:
     """Return the hash of all that a subtask is given."""
     results = [(name, outcome["status"], outcome["output"]) for name, outcome in sorted(given.items())]
-    parts = [subtask.agent, subtask.task, subtask.constraints, results]
+    parts = [subtask.agent, subtask.task, subtask.constraints, results, sorted(told.items())]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()[:32]
 
 

@@ -48,9 +48,21 @@ def shortlist(task: str, agents: Sequence[AnyAgent], most: int) -> tuple[AnyAgen
     return tuple(agent for agent in agents if name_of(agent) in best)
 
 
+def find_name(said: str, names: Sequence[str]) -> str | None:
+    """Return the name that was meant: the very same, else the only one that differs in case, quotes or markup alone."""
+    if said in names:
+        return said
+    meant = [name for name in names if _plain_name(name) == _plain_name(said)]
+    return meant[0] if len(meant) == 1 else None
+
+
 def roster(agents: Sequence[AnyAgent]) -> str:
     """Return the list of agents that a deciding agent chooses from: a line each, with what it is for and its tools."""
     return "\n".join(_line(agent) for agent in agents)
+
+
+def _plain_name(name: str) -> str:
+    return name.strip(" \t\r\n\"'`*_@<>[](){}.,:;").casefold()
 
 
 def _line(agent: AnyAgent) -> str:

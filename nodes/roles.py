@@ -62,3 +62,12 @@ def synthesizer() -> Agent:
     """Return the agent that makes one answer of the results of a plan."""
     prompt = "You make one answer to the task from the results you are given. Use nothing else; say what is missing."
     return Agent("synthesizer", "Makes one answer of the results.", prompt)
+
+
+def manager() -> Agent:
+    """Return the agent that leads a team: it plans, judges what the others give, and answers."""
+    prompt = (
+        "You lead a team. You plan who does what, judge each result against what was asked for, and answer from the results "
+        "you accepted. Ask for another try only when you can say what has to change."
+    )
+    return Agent("manager", "Leads a team.", prompt)

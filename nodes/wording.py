@@ -42,8 +42,9 @@ def circle(moves: Sequence[tuple[str, str]], repeats: int) -> int:
 
     Args:
         moves: `(who, what)`, in order; `what` is compared by `says_the_same`.
-        repeats: Rounds from which it is a circle, at least 2.
+        repeats: Rounds from which it is a circle; 1 counts as 2, since one round repeats nothing.
     """
+    repeats = max(2, repeats)
     for length in range(1, len(moves) // repeats + 1):
         tail = moves[-length * repeats :]
         if all(_same_move(tail[at], tail[at + length]) for at in range(len(tail) - length)):

@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs, var_child_runnable_config
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphInterrupt
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
@@ -36,6 +37,8 @@ class PatternBuilder(StateGraph[Any, Context, Any, Any]):
 
     def __init__(self, state: type = TaskState) -> None:
         super().__init__(state, context_schema=Context, input_schema=TaskInput)
+        self.levels = 0
+        """How many teams of teams are nested in it, where the pattern counts them."""
 
     def add_node(self, node: Any, action: Any = None, **options: Any) -> Self:
         """Add a node, as `StateGraph` does; what it takes from the state is said by its own annotations.
@@ -77,9 +80,13 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
         if saved := await self._saved_turn(input, merge_configs(self.config, config)):
             run.account.adopt(total_usage(saved))
         parts = cast(AsyncGenerator[Any, None], super().astream(input, config, **options))
-        async with aclosing(parts):
-            async for part in parts:
-                yield part
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    yield part
+        except GraphInterrupt as pause:  # only a nested graph raises it; a task and the node that called it name one twice
+            requests = {request.id: request for request in (pause.args or ((),))[0]}
+            raise GraphInterrupt(tuple(requests.values())) from None
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Generator[Any, None, None]:
         """Run the graph from sync code and yield what the stream modes ask for."""
@@ -109,6 +116,12 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
         snapshot = await self.aget_state(config)
         unfinished = [(task.result or {}).get("outcomes") or () for task in snapshot.tasks]
         return merge_outcomes([], [snapshot.values.get("outcomes") or (), *unfinished])
+
+
+def can_ask_people(config: RunnableConfig | None) -> bool:
+    """Whether a node may pause for a person itself: its graph is the outermost, and what waits is kept by a checkpointer."""
+    run, configurable = run_of(config), (config or {}).get("configurable") or {}
+    return run is not None and not run.parent and isinstance(configurable.get(_CHECKPOINTER), BaseCheckpointSaver)
 
 
 def _run_here(config: RunnableConfig | None) -> Run | None:

@@ -10,12 +10,48 @@ from nodes import Agent, ScriptedChatModel
 ACCEPT = {"verdict": "accept", "issues": [], "score": 1.0}
 REVISE = {"verdict": "revise", "issues": ["It is too short."], "score": 0.2}
 
+
+def progress(
+    speaker: str = "", *, satisfied: bool = False, loop: bool = False, moving: bool = True, told: str = "Go on."
+) -> dict[str, Any]:
+    """Return a progress ledger as a manager writes it."""
+    flags = {"is_request_satisfied": satisfied, "is_in_loop": loop, "is_progress_being_made": moving}
+    answers = {**flags, "next_speaker": speaker, "instruction_or_question": told}
+    return {key: {"reason": f"why {key}", "answer": answer} for key, answer in answers.items()}
+
+
+PLAN_LEDGER = {"facts": ["One is known."], "guesses": ["Two is likely."], "plan": ["assistant begins", "writer ends"]}
+
+def part(name: str, agent: str, *depends_on: str) -> dict[str, Any]:
+    """Return a subtask as a planner writes it."""
+    return {"id": name, "task": f"Do {name}.", "agent": agent, "depends_on": list(depends_on)}
+
+
+def plan_of(*parts: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan as a planner writes it."""
+    return {"subtasks": list(parts)}
+
+
+APPROVE = {"verdict": "accept"}
+TWO_PARTS = plan_of(part("a", "assistant"), part("b", "writer", "a"))
+
 HAPPY: dict[str, dict[str, list[Any]]] = {
     "single": {"assistant": ["done"]},
     "sequential": {"assistant": ["first"], "writer": ["done"]},
     "parallel": {"assistant": ["one"], "skeptic": ["two"]},
     "map_reduce": {"splitter": [{"items": ["x", "y"]}], "assistant": ["of x", "of y"]},
     "review": {"writer": ["draft", "done"], "critic": [REVISE, ACCEPT]},
+    "hierarchical": {
+        "manager": [TWO_PARTS, APPROVE, APPROVE, "done"],
+        "assistant": ["of a"],
+        "writer": ["of b"],
+    },
+    "magentic": {
+        "manager": [PLAN_LEDGER, progress("assistant"), progress("writer"), progress(satisfied=True), "done"],
+        "assistant": ["first"],
+        "writer": ["second"],
+    },
+    "adaptive": {"planner": [TWO_PARTS], "assistant": ["of a"], "writer": ["of b"], "synthesizer": ["done"]},
 }
 """Steps of each default agent, by pattern."""
 
@@ -25,6 +61,9 @@ ANSWERS = {
     "parallel": "## assistant\n\none\n\n## skeptic\n\ntwo",
     "map_reduce": "## x\n\nof x\n\n## y\n\nof y",
     "review": "done",
+    "hierarchical": "done",
+    "magentic": "done",
+    "adaptive": "done",
 }
 
 HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
@@ -33,10 +72,21 @@ HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
     "parallel": lambda module, stuck, other: module.build([stuck, other]),
     "map_reduce": lambda module, stuck, other: module.build(stuck, splitter=says("lines", "one\ntwo")),
     "review": lambda module, stuck, other: module.build(stuck, [other]),
+    "hierarchical": lambda module, stuck, other: module.build(
+        [stuck, other],
+        manager=says("manager", plan_of(part("a", "stuck"), part("b", "other")), {"verdict": "escalate"}, APPROVE),
+    ),
+    "adaptive": lambda module, stuck, other: module.build(
+        [stuck, other], planner=says("planner", plan_of(part("a", "stuck"), part("b", "other")))
+    ),
+    "magentic": lambda module, stuck, other: module.build(
+        [stuck, other],
+        manager=says("manager", PLAN_LEDGER, progress("stuck"), progress("other"), ValueError("manager is gone")),
+    ),
 }
 """Builders of each pattern, given its module, a worker that hangs and one that answers "fine" up to three times."""
 
-PARTIAL = {"parallel"}
+PARTIAL = {"parallel", "hierarchical", "magentic", "adaptive"}
 """Patterns that give what the others made when one worker of several hangs; the others fail."""
 
 ASKING: dict[str, Callable[[Any, Any], Any]] = {
@@ -45,6 +95,16 @@ ASKING: dict[str, Callable[[Any, Any], Any]] = {
     "parallel": lambda module, person: module.build([says("other", "fine"), person]),
     "map_reduce": lambda module, person: module.build(person, splitter=says("lines", "one")),
     "review": lambda module, person: module.build(person, [says("critic", "ACCEPT")]),
+    "hierarchical": lambda module, person: module.build(
+        [person], manager=says("manager", plan_of(part("a", "person")), APPROVE)
+    ),
+    "adaptive": lambda module, person: module.build([person], planner=says("planner", plan_of(part("a", "person")))),
+    "magentic": lambda module, person: module.build(
+        [person],
+        manager=says(
+            "manager", PLAN_LEDGER, progress("person"), progress(satisfied=True), "They said: said by a person"
+        ),
+    ),
 }
 """Builders of each pattern, given its module and a person; what the person says has to be in the answer."""
 

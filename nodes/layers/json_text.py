@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -14,6 +15,8 @@ MAX_STARTS = 200
 """Places of a text that are tried for the beginning of a JSON object."""
 MAX_REPAIRED = 50_000
 """Characters; a longer text is read strictly or not at all."""
+MAX_READ = 1_000_000
+"""Characters that are looked at, again and again, until a text counts as beyond repair. A second's work at most."""
 
 
 def read_answers(text: str, schemas: dict[str, Any], *, several: bool = False) -> list[Any]:
@@ -51,11 +54,24 @@ def alternatives(schema: Any) -> tuple[Any, ...]:
 
 
 def fits(value: Any, schema: Any) -> Any:
-    """Return a raw value as its schema has it.
+    """Return a raw value as its schema has it; also one that is the only object in another, as in `{"result": {...}}`.
 
     Raises:
         ValueError: It has another shape.
     """
+    try:
+        return _validated(value, schema)
+    except ValueError:
+        parts = value.values() if isinstance(value, dict) else ()
+        inner = [part for part in parts if isinstance(part, dict)]
+        if len(inner) != 1:
+            raise
+        with suppress(ValueError):
+            return _validated(inner[0], schema)
+        raise
+
+
+def _validated(value: Any, schema: Any) -> Any:
     if not isinstance(schema, dict):
         return TypeAdapter(schema).validate_python(value)
     if not isinstance(value, dict) or (missing := set(schema.get("required", ())) - set(value)):
@@ -67,12 +83,17 @@ def as_plain_json(value: Any) -> dict[str, Any] | None:
     """Return a structured answer as plain JSON, which is what outcomes and checkpoints hold; several under `answers`."""
     if value is None:
         return None
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    plain = TypeAdapter(Any).dump_python(value, mode="json")
+    plain = _encodable(TypeAdapter(Any).dump_python(value, mode="json"))
     if isinstance(plain, list):
         return {"answers": plain}
     return plain if isinstance(plain, dict) else {"value": plain}
+
+
+def _encodable(plain: Any) -> Any:
+    """Return plain JSON with every text as UTF-8 can encode it: half a surrogate pair cannot be stored."""
+    text = json.dumps(plain, ensure_ascii=False)
+    encoded = text.encode("utf-8", "replace")
+    return plain if encoded.decode("utf-8") == text else json.loads(encoded)
 
 
 def _fitting(raw: Any, schemas: dict[str, Any]) -> Iterator[Any]:
@@ -87,16 +108,29 @@ def _fitting(raw: Any, schemas: dict[str, Any]) -> Iterator[Any]:
 
 def _strict_objects(text: str) -> Iterator[Any]:
     """Yield the JSON objects of a text, those inside of others too as long as nothing around them was an object."""
-    decoder, start = json.JSONDecoder(), text.find("{")
+    decoder, start, left = json.JSONDecoder(), text.find("{"), MAX_READ
     for _ in range(MAX_STARTS):
-        if start == -1:
+        if start == -1 or left < 0:
             return
         try:
             value, end = decoder.raw_decode(text, start)
             yield value
-        except (ValueError, RecursionError):  # no JSON, or nested beyond reason
+        except (ValueError, RecursionError) as error:  # no JSON, or nested beyond reason
+            left -= getattr(error, "pos", start) - start
             end = start + 1
         start = text.find("{", end)
+
+
+class _Metered(str):
+    """A text that can be looked at character by character for so long only: repairing can take the square of its length."""
+
+    left = MAX_READ
+
+    def __getitem__(self, at: Any) -> str:
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError("beyond repair")
+        return super().__getitem__(at)
 
 
 def _repaired_objects(text: str) -> Iterator[Any]:
@@ -104,7 +138,7 @@ def _repaired_objects(text: str) -> Iterator[Any]:
     if start == -1 or len(text) - start > MAX_REPAIRED:
         return
     try:
-        repaired = repair_json(text[start:], return_objects=True)
+        repaired = repair_json(_Metered(text[start:]), return_objects=True)
     except (ValueError, RecursionError):
         return
     yield from repaired if isinstance(repaired, list) else [repaired]
