@@ -7,7 +7,16 @@ from importlib import import_module
 
 from benchmarks.results import machine, table, write
 
-BENCHMARKS = ("step_cpu", "durable_growth", "start_time", "corpus_speed", "retrieval_eval")
+BENCHMARKS = (
+    "step_cpu",
+    "fan_out",
+    "plan_makespan",
+    "prompt_tokens",
+    "durable_growth",
+    "start_time",
+    "corpus_speed",
+    "retrieval_eval",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -18,6 +18,9 @@ from nodes import Agent
 ROOT = Path(__file__).resolve().parent.parent
 SMALL: dict[str, dict[str, Any]] = {
     "step_cpu": {"length": 1, "rounds": 1},
+    "fan_out": {"agents": 2, "delay": 0.0, "rounds": 1},
+    "plan_makespan": {"critical_path": 0.05, "plans": 1},
+    "prompt_tokens": {"turns": (3,)},
     "durable_growth": {"steps": [2], "bare_steps": [2], "repeats": 1},
     "start_time": {"pairs": 1},
     "corpus_speed": {"files": 6, "mean_bytes": 500, "searches": 5},
@@ -25,6 +28,9 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 COLUMNS = {
     "step_cpu": ["step", "form", "cpu ms", "x bare"],
+    "fan_out": ["form", "ms", "x asyncio"],
+    "plan_makespan": ["plan", "subtasks", "ours", "`Send` waves", "ours, 4 workers, over the bound"],
+    "prompt_tokens": ["workload", "prompt tokens", "at most"],
     "durable_growth": ["graph", "steps", "ms a step", "KB a step"],
     "start_time": ["start", "ms", "x baseline", "other patterns imported"],
     "corpus_speed": [
