@@ -73,15 +73,18 @@ class Board:
     def __init__(self, plan: Plan, seconds: Mapping[str, float], runtime: Runtime[Any], run: Run) -> None:
         self.plan, self.seconds, self.runtime, self.run = plan, seconds, runtime, run
         self.standings: dict[str, Standing] = dict.fromkeys((subtask.id for subtask in plan.subtasks), "waiting")
-        send_event(run, runtime, "planned", agent="plan", plan=plan.model_dump(mode="json"), seconds=dict(seconds))
+        self._send("planned", plan=plan.model_dump(mode="json"), seconds=dict(seconds))
 
     def move(self, name: str, standing: Standing) -> None:
         """Note where a subtask stands now, and say so if that is new."""
         if self.standings[name] != standing:
             self.standings[name] = standing
-            send_event(self.run, self.runtime, "progressed", agent="plan", subtask=name, standing=standing)
+            self._send("progressed", subtask=name, standing=standing)
 
     def send(self) -> None:
         """Tell where the plan stands as a whole."""
         progress = progress_of(self.plan, self.standings, self.seconds)
-        send_event(self.run, self.runtime, "progressed", agent="plan", progress=progress)
+        self._send("progressed", progress=progress)
+
+    def _send(self, kind: Literal["planned", "progressed"], **data: Any) -> None:
+        send_event(self.run, self.runtime, kind, data, agent="plan")

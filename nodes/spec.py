@@ -80,9 +80,12 @@ def name_of(agent: AnyAgent) -> str:
 
 
 def describe(agent: AnyAgent) -> str:
-    """Return what an agent is for, in one line; its name when nothing more is known."""
-    text = getattr(agent, "description", "") or getattr(agent, "__doc__", "") or ""
-    return (text if isinstance(agent, Agent | HumanAgent) or not isinstance(agent, Runnable) else "").split("\n")[0]
+    """Return what an agent is for, in one line; nothing when it does not say."""
+    if isinstance(agent, Agent | HumanAgent):
+        return agent.description.split("\n")[0]
+    if isinstance(agent, Runnable):
+        return ""
+    return str(getattr(agent, "description", "") or agent.__doc__ or "").split("\n")[0]
 
 
 def check_agents(agents: Any, *, role: str = "agents", least: int = 1) -> tuple[AnyAgent, ...]:

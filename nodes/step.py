@@ -75,7 +75,7 @@ class Step:
 
     def emit(self, kind: EventKind, **data: Any) -> None:
         """Send one event to whoever watches the run."""
-        send_event(self.run, self.runtime, kind, agent=self.agent, step=self.id, **data)
+        send_event(self.run, self.runtime, kind, data, agent=self.agent, step=self.id)
 
     def outcome(
         self,
@@ -103,7 +103,9 @@ class Step:
         return outcome
 
 
-def send_event(run: Run, runtime: Runtime[Any], kind: EventKind, *, agent: str, step: str = "", **data: Any) -> None:
+def send_event(
+    run: Run, runtime: Runtime[Any], kind: EventKind, data: dict[str, Any], *, agent: str, step: str = ""
+) -> None:
     """Send one event of a run to whoever watches it."""
     event = Event(
         kind=kind,

@@ -14,20 +14,26 @@ from tools.retrieval.words import STOP_WORDS, words
 SAME = 0.8
 """Share of common words from which two texts count as the same in other words."""
 
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|nor|neither|without|cannot|nicht|nie|ohne|kein\w*)\b|n['\u2019]t\b", re.IGNORECASE
+)
+_CLITIC = re.compile(r"(?:n['\u2019]t|['\u2019](?:s|re|ve|ll|d|m))\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def gist_words(text: str) -> frozenset[str]:
     """Return the stems of the words that carry meaning; of a text without any, all its words."""
-    found = words(text)
+    found = words(_CLITIC.sub("", text))
     return frozenset(stem(word) for word in found if word not in STOP_WORDS) or frozenset(found)
 
 
 def says_the_same(first: str, second: str) -> bool:
     """Whether two texts are paraphrases: nearly the same words that carry meaning, in whatever order and form.
 
-    Texts that differ in a number do not say the same.
+    Texts that differ in a number do not say the same, nor does one that says no and one that does not.
     """
+    if bool(_NEGATION.search(first)) != bool(_NEGATION.search(second)):
+        return False
     one, other = gist_words(first), gist_words(second)
     if not one or not other:
         return first.strip() == second.strip()
@@ -68,7 +74,7 @@ def digest(text: str, most: int) -> str:
             kept.add(at)
             room -= len(sentences[at]) + 1
     if not kept:
-        return text[: max(1, most - 6)].rstrip() + " [...]"
+        return text[: most - 6].rstrip() + " [...]" if most > 6 else text[: max(0, most)]
     return " ".join(sentences[at] for at in sorted(kept)) + " [...]"
 
 

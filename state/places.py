@@ -64,8 +64,8 @@ class Places:
 
     def _admit(self) -> None:
         for waiter in list(self._waiting) if self._free else ():
-            if waiter.limit is not None and self._busy[waiter.owner] >= waiter.limit:
-                continue
+            if waiter.admitted.cancelled() or (waiter.limit is not None and self._busy[waiter.owner] >= waiter.limit):
+                continue  # one that was cancelled takes itself out of the line as soon as it runs
             self._waiting.remove(waiter)
             self._free -= 1
             self._busy[waiter.owner] += 1

@@ -22,6 +22,7 @@ def progress(
 
 PLAN_LEDGER = {"facts": ["One is known."], "guesses": ["Two is likely."], "plan": ["assistant begins", "writer ends"]}
 
+
 def part(name: str, agent: str, *depends_on: str) -> dict[str, Any]:
     """Return a subtask as a planner writes it."""
     return {"id": name, "task": f"Do {name}.", "agent": agent, "depends_on": list(depends_on)}

@@ -412,7 +412,7 @@ def test_a_person_may_be_the_manager() -> None:
     graph.invoke({"task": "the task"}, {"configurable": {"thread_id": "t"}})
     for said in ("- Ask a.", json.dumps(progress("a")), json.dumps(DONE), "It is done."):
         (request,) = graph.get_state({"configurable": {"thread_id": "t"}}).interrupts
-        answer = Command(resume={request.id: {"decisions": [{"type": "respond", "message": said}]}})
+        answer: Command[Any] = Command(resume={request.id: {"decisions": [{"type": "respond", "message": said}]}})
         result = graph.invoke(answer, {"configurable": {"thread_id": "t"}})
     assert (result["answer"], result["status"]) == ("It is done.", "completed")
     assert result["structured"]["task_ledger"]["plan"] == ["Ask a."]

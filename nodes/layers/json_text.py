@@ -83,7 +83,8 @@ def as_plain_json(value: Any) -> dict[str, Any] | None:
     """Return a structured answer as plain JSON, which is what outcomes and checkpoints hold; several under `answers`."""
     if value is None:
         return None
-    plain = _encodable(TypeAdapter(Any).dump_python(value, mode="json"))
+    model = isinstance(value, BaseModel)
+    plain = _encodable(value.model_dump(mode="json") if model else TypeAdapter(Any).dump_python(value, mode="json"))
     if isinstance(plain, list):
         return {"answers": plain}
     return plain if isinstance(plain, dict) else {"value": plain}

@@ -81,7 +81,17 @@ def _box(graph: Any, name: str, inner: Any) -> Box:
     agent = _agent_in(function)
     if agent is not None:
         return Box(name, name, "agent", note=describe(agent))
-    return Box(name, name, "code", note=(inspect.getdoc(function) or "").split("\n")[0] if function else "")
+    note = (inspect.getdoc(function) or "").split("\n")[0] if function else ""
+    if workers := _workers_in(graph, name):
+        return Box(name, name, "team", note, Diagram(tuple(Box(worker, worker, "agent") for worker in workers), ()))
+    return Box(name, name, "code", note)
+
+
+def _workers_in(graph: Any, name: str) -> list[str]:
+    """Return the names of the agents that a node runs by itself, in an order that only shows when it runs."""
+    spec = getattr(getattr(graph, "builder", None), "nodes", {}).get(name)
+    named = (getattr(spec, "metadata", None) or {}).get("workers", "")
+    return [worker for worker in named.split(", ") if worker]
 
 
 def _questions(graph: Any) -> dict[str, str]:
