@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from operator import or_
 from pathlib import Path
 from statistics import mean
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
+from typing_extensions import TypedDict
 
 from benchmarks.results import Row, table
 from benchmarks.workflows import length_of, random_plan, real_workflows, scaled, seconds_of

@@ -1,15 +1,15 @@
 """Hierarchical: a manager plans, teams or workers do the parts, and the manager judges each result before it is built on.
 
-START -> begin -> manager -> check -> (manager | execute | finish) -> execute -> (verdict for each result | ...) -> decide
+START -> begin -> manager -> check -> (manager | execute | finish) -> execute -> (verdict for each result | decide) -> decide
       -> (execute | escalate -> resolve -> ... | answer | finish) -> finish -> END
 
 `execute` runs the subtasks whose dependencies are accepted. Of each result the manager says accept, retry with feedback,
 reassign or escalate. What is escalated goes to the team around this one, as a failure with its reason, and at the top to a
-person. A worker may be a team: any compiled graph, another of these too.
+person, where a checkpointer keeps what waits. A worker may be a team: any compiled graph, another of these too.
 
 Use it when: the parts of a task are worth checking one by one, or are teams' work themselves.
-Costs: 2 + s * (1 + v) model calls for s subtasks and v verdicts on each, of a person none.
-Ends: each subtask is tried at most `Context.max_rounds` times, and a person asked as often about it; teams nest `depth` deep.
+Costs: 2 + 2 t model calls for t tries at subtasks, where a team's try costs what the team does; 1 for a plan sent back.
+Ends: a subtask is tried at most r = `Context.max_rounds` times, with people's advice r (1 + r) times; teams nest `depth` deep.
 Source: AgentOrchestra (Zhang et al., 2506.12508), section 3; the verdicts of a supervision tree (Erlang/OTP).
 """
 
@@ -24,11 +24,10 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from nodes.agent import Brief, agent_node, nth_id
-from nodes.approval import ask_about_proposal, propose
 from nodes.decisions import Verdict, in_role
+from nodes.escalation import escalate, resolve_node, to_ask_about
 from nodes.executor import execute_node, latest_outcomes
 from nodes.failure import after_joining
-from nodes.human import Decision
 from nodes.matching import roster
 from nodes.planning import (
     NO_PLAN,
@@ -45,14 +44,14 @@ from nodes.roles import manager as default_manager
 from nodes.spec import AnyAgent, check_agent, check_agents, name_of
 from nodes.turn import begin_node, conclude, recent_conversation
 from nodes.verdicts import (
+    NO_VERDICTS,
     VerdictState,
     copied,
-    feedback_on,
+    cut_short,
     follow,
+    judged_by,
     missing,
-    read_verdict,
     ready,
-    to_ask_about,
     told_again,
     unjudged,
     usable,
@@ -73,17 +72,21 @@ class JudgeState(VerdictState, total=False):
     branch: str
     """Id of the verdict's outcome."""
     judged: dict[str, Any]
-    """`{subtask, outcome, tries}`."""
+    """`{subtask, outcome, tries, feedback}`: what was to be done, what came of it, and what the try before was told."""
 
 
 def brief_verdict(recipient: str, workers: Sequence[AnyAgent]) -> Brief:
     """Return the brief that asks the manager about one result."""
 
     def brief(state: JudgeState, runtime: Runtime[Any]) -> Envelope:
-        subtask, outcome = state["judged"]["subtask"], state["judged"]["outcome"]
+        judged, most = state["judged"], context_of(runtime).max_rounds
+        subtask, outcome = judged["subtask"], judged["outcome"]
         context = {
-            "Draft": outcome["output"] if outcome["status"] == "ok" else describe_failure(outcome),
-            "Given to": f"{subtask['agent']}, try {state['judged']['tries']} of {context_of(runtime).max_rounds}",
+            "Draft": outcome["output"] or describe_failure(outcome),
+            "What the draft lacks": describe_failure(outcome) if outcome["output"] and outcome["error"] else "",
+            "It has to respect": "\n".join(subtask["constraints"]),
+            "Your feedback on the try before": judged["feedback"],
+            "Given to": f"{subtask['agent']}, try {judged['tries']} of {most}",
             "Part of": state["goal"],
             "Agents": roster(workers),
         }
@@ -96,98 +99,53 @@ def brief_verdict(recipient: str, workers: Sequence[AnyAgent]) -> Brief:
 
 
 def route_results(manager: str) -> Callable[[VerdictState], list[Send] | str]:
-    """Return the router behind the execution: a verdict on every new result, unless the budget ended it."""
+    """Return the router behind the execution: a verdict on every new result, all at once."""
 
     def route(state: VerdictState) -> list[Send] | str:
-        new = unjudged(state)
-        if not new or any(outcome["status"] == "stopped" for outcome in new):
-            return "decide"
         subtasks = {subtask["id"]: subtask for subtask in state["plan"]["subtasks"]}
-        before = sum(1 for outcome in state["outcomes"] if node_of(outcome) == manager)
-        judged = [
-            {"subtask": subtasks[node_of(one)], "outcome": one, "tries": 1 + state["tries"].get(node_of(one), 0)}
-            for one in new
-        ]
-        ids = [nth_id(manager, before + number) for number in range(1, len(new) + 1)]
-        return [
-            Send("verdict", {"branch": branch, "goal": state["goal"], "judged": one})
-            for branch, one in zip(ids, judged, strict=True)
-        ]
+        before, sends = sum(node_of(outcome) == manager for outcome in state["outcomes"]), list[Send]()
+        for number, outcome in enumerate(unjudged(state), start=before + 1):
+            name = node_of(outcome)
+            told = state["feedback"][name]["text"] if name in state["feedback"] else ""
+            tries = 1 + state["tries"].get(name, 0)
+            judged = {"subtask": subtasks[name], "outcome": outcome, "tries": tries, "feedback": told}
+            branch = nth_id(manager, number)
+            sends.append(Send("verdict", {"branch": branch, "goal": state["goal"], "judged": judged}))
+        return sends or "decide"
 
     return route
 
 
 def decide_node(manager: str, workers: Sequence[AnyAgent]) -> Any:
     """Return the node behind the verdicts."""
-    names = {name_of(worker).casefold(): name_of(worker) for worker in workers}
+    names = [name_of(worker) for worker in workers]
 
     async def decide(state: VerdictState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Do what the verdicts say."""
-        new, by_id = unjudged(state), {outcome["id"]: outcome for outcome in state["outcomes"]}
-        if any(outcome["status"] == "stopped" for outcome in new):
-            return {}
-        last = sum(1 for outcome in state["outcomes"] if node_of(outcome) == manager)
-        update = copied(state)
-        for number, outcome in enumerate(new, start=last - len(new) + 1):
-            verdict = read_verdict(by_id[nth_id(manager, number)], names)
-            follow(update, outcome, verdict, most=context_of(runtime).max_rounds)
+        """Do what the verdicts say. A result whose verdict a limit ended stays without one."""
+        new, update = unjudged(state), copied(state)
+        given = [outcome for outcome in state["outcomes"] if node_of(outcome) == manager][-len(new) :]
+        for outcome, said in zip(new, given if new else (), strict=True):
+            if said["status"] != "stopped":
+                verdict = judged_by(manager, outcome, said, names)
+                follow(state, update, outcome, verdict, most=context_of(runtime).max_rounds)
         return update
 
     return decide
 
 
-def route_verdicts(state: VerdictState, runtime: Runtime[Any], config: RunnableConfig) -> str:
-    """Go on with what is ready; then ask a person, where one can be asked; then answer."""
-    if any(outcome["status"] == "stopped" for outcome in latest_outcomes(state)):
-        return "finish"
-    if state["pending"] or ready(state):
-        return "execute"
-    if can_ask_people(config) and to_ask_about(state, context_of(runtime).max_rounds):
-        return "escalate"
-    return "answer" if len(usable(state)) > 1 else "finish"
+def route_verdicts(manager: str) -> Callable[[VerdictState, Runtime[Any], RunnableConfig], str]:
+    """Return the router behind the verdicts: on with what is ready; then a person, where one can be asked; then the answer."""
 
+    def route(state: VerdictState, runtime: Runtime[Any], config: RunnableConfig) -> str:
+        if cut_short(state, manager):
+            return "finish"
+        if state["pending"] or ready(state):
+            return "execute"
+        if can_ask_people(config) and to_ask_about(state, runtime):
+            return "escalate"
+        return "answer" if len(usable(state)) > 1 else "finish"
 
-async def escalate(state: VerdictState, runtime: Runtime[Any]) -> dict[str, Any]:
-    """Announce what cannot be done here as an action for a person to decide about."""
-    name = to_ask_about(state, context_of(runtime).max_rounds)[0]
-    subtask = next(one for one in state["plan"]["subtasks"] if one["id"] == name)
-    args = {"subtask": name, "agent": subtask["agent"], "task": subtask["task"]}
-    return propose(state, "resolve_escalation", args, f"{name} is escalated: {state['escalated'][name]}")
-
-
-def resolve_node(workers: Sequence[AnyAgent]) -> Any:
-    """Return the node that puts an escalated subtask to a person."""
-    names = [name_of(worker) for worker in workers]
-
-    def has_agent(decision: Decision) -> None:
-        agent = decision.edited_action.args.get("agent") if decision.edited_action is not None else None
-        if agent is not None and agent not in names:
-            raise ValueError(f"agent: expected one of {names}, got {agent!r}")
-
-    async def resolve(state: VerdictState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Pause for a person: try again with advice or as edited, take it as it is, or give it up."""
-        name = to_ask_about(state, context_of(runtime).max_rounds)[0]
-        latest = next(outcome for outcome in reversed(state["outcomes"]) if node_of(outcome) == name)
-        text = f"{name} could not be done: {state['escalated'][name]}. Approve: go on with what there is. Reject: give it up."
-        decision, update = ask_about_proposal(state, f"{text} Respond: advice for another try.", check=has_agent)
-        changed = copied(state)
-        changed["asked"][name] = 1 + changed["asked"].get(name, 0)
-        if decision.type in ("approve", "reject"):
-            changed["closed"].append(name)
-            if decision.type == "approve" and latest["status"] == "ok":
-                changed["accepted"].append(name)
-        else:
-            edited = decision.edited_action.args if decision.edited_action is not None else {}
-            subtask = next(one for one in changed["plan"]["subtasks"] if one["id"] == name)
-            subtask.update({key: str(edited[key]) for key in ("agent", "task") if key in edited})
-            text = decision.message or "A person changed the subtask."
-            changed["feedback"][name] = feedback_on(latest, text)
-            changed["tries"][name] = 0
-        if name in changed["accepted"] or name not in changed["closed"]:
-            del changed["escalated"][name]
-        return {**changed, **update}
-
-    return resolve
+    return route
 
 
 def brief_answer(recipient: str) -> Brief:
@@ -214,15 +172,16 @@ def finish_node(manager: str) -> Any:
             status, reason = why_not_begun(state)
             return conclude(state, "", status=status, reason=reason)
         good, lacking, last = usable(state), missing(state), state["outcomes"][-1]
-        stopped = any(outcome["status"] == "stopped" for outcome in state["outcomes"])
+        joined = cut_short(state, manager) or (last if node_of(last) == manager and len(good) > 1 else None)
         done: RunStatus = "partial" if lacking else "completed"
-        if not good:
-            done = "stopped" if stopped else "failed"
-        answered = node_of(last) == manager and len(good) > 1
-        status, reason = after_joining(done, "; ".join([*state["adjusted"], *lacking]), last if answered else None)
-        answer = last["output"] if answered and last["status"] == "ok" else ""
-        structured = {**account_for(state), "verdicts": state["verdicts"], "escalated": state["escalated"]}
+        status, reason = after_joining(done, "; ".join([*state["adjusted"], *lacking]), joined)
+        if not any(outcome["status"] == "ok" for outcome in good.values()):
+            stopped = any(outcome["status"] == "stopped" for outcome in latest_outcomes(state))
+            status = "stopped" if stopped else "failed"
+        answer = joined["output"] if joined is not None and joined["status"] == "ok" else ""
         answer = answer or (compose(list(good.values()))[0] if good else "")
+        structured = {**account_for(state), "verdicts": state["verdicts"], "escalated": state["escalated"]}
+        structured["results"] = {name: outcome["id"] for name, outcome in good.items()}
         return conclude(state, answer, status=status, reason=reason, structured=structured)
 
     return finish
@@ -249,17 +208,12 @@ def build(
     workers = check_agents((assistant(), writer()) if workers is None else workers, role="workers")
     leader = check_agent(default_manager() if manager is None else manager, role="manager")
     check_agents([leader, *workers], role="workers and manager")
-    levels = 1 + max(levels_of(worker) for worker in workers)
-    if levels > depth:
-        raise ConfigurationError(f"depth: expected teams nested at most {depth} deep, got {levels}")
     managing, names = name_of(leader), [name_of(worker) for worker in workers]
-    if unknown := sorted(set(budgets or {}) - set(names)):
-        raise ConfigurationError(f"budgets: expected names of workers {names}, got {unknown}")
+    check_budgets(budgets, names)
 
     builder = PatternBuilder(VerdictState)
-    builder.levels = levels
-    nothing: dict[str, Any] = {"verdicts": [], "accepted": [], "tries": {}, "feedback": {}, "escalated": {}}
-    builder.add_node("begin", begin_node(**NO_PLAN, **nothing, asked={}, closed=[]))
+    builder.levels = check_levels(workers, depth)
+    builder.add_node("begin", begin_node(**NO_PLAN, **NO_VERDICTS))
     plan = brief_planner(managing, workers, lambda _: {})
     planning = agent_node(in_role(leader, Plan), plan, memory=recent_conversation, keep=take_proposal)
     builder.add_node(managing, planning)
@@ -279,17 +233,42 @@ def build(
     builder.add_conditional_edges("execute", route_results(managing), ["verdict", "decide"])
     builder.add_edge("verdict", "decide")
     ways = ["execute", "escalate", "answer", "finish"]
-    builder.add_conditional_edges("decide", route_verdicts, ways)
+    builder.add_conditional_edges("decide", route_verdicts(managing), ways)
     builder.add_edge("escalate", "resolve")
-    builder.add_conditional_edges("resolve", route_verdicts, ways)
+    builder.add_conditional_edges("resolve", route_verdicts(managing), ways)
     builder.add_edge("answer", "finish")
     builder.add_edge("finish", END)
     return builder
 
 
-def levels_of(worker: AnyAgent) -> int:
-    """Return how many graphs of this pattern are nested in a worker."""
-    return worker.builder.levels if isinstance(worker, Pattern) and isinstance(worker.builder, PatternBuilder) else 0
+def check_levels(workers: Sequence[AnyAgent], depth: Any) -> int:
+    """Return how many graphs of this pattern are nested in one that has these workers, itself counted.
+
+    Raises:
+        ConfigurationError: More than `depth`.
+    """
+    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+        raise ConfigurationError(f"depth: expected a number of 1 or more, got {depth!r}")
+    builders = [worker.builder for worker in workers if isinstance(worker, Pattern)]
+    levels = 1 + max((one.levels for one in builders if isinstance(one, PatternBuilder)), default=0)
+    if levels > depth:
+        raise ConfigurationError(f"depth: expected teams nested at most {depth} deep, got {levels}")
+    return levels
+
+
+def check_budgets(budgets: Any, names: Sequence[str]) -> None:
+    """Refuse budgets of nobody, and what is no budget.
+
+    Raises:
+        ConfigurationError: Says which, and who there is.
+    """
+    if budgets is not None and not isinstance(budgets, Mapping):
+        raise ConfigurationError(f"budgets: expected a mapping of a worker's name to its Budget, got {budgets!r}")
+    for name, budget in (budgets or {}).items():
+        if name not in names:
+            raise ConfigurationError(f"budgets: expected names of workers {names}, got {name!r}")
+        if not isinstance(budget, Budget):
+            raise ConfigurationError(f"budgets: expected a Budget for {name!r}, got {budget!r}")
 
 
 graph = build().compile(name="hierarchical")

@@ -54,6 +54,8 @@ REGISTRY: dict[str, Entry] = {
             "the parts are worth checking one by one, or are teams' work themselves",
             "2 + subtasks * (1 + verdicts)",
         ),
+        Entry("group_chat", "graphs.group_chat", "views have to meet before there is an answer", "turns * (1 or 2)"),
+        Entry("debate", "graphs.debate", "a question has sides that should answer each other", "debaters * rounds + 1"),
         Entry(
             "plan_execute",
             "graphs.plan_execute",
@@ -72,6 +74,12 @@ REGISTRY: dict[str, Entry] = {
             "graphs.teams.research",
             "a question is to be answered from documents, with every claim cited",
             "1 + 2 * parts + rounds * 2",
+        ),
+        Entry(
+            "competitive",
+            "graphs.teams.competitive",
+            "the same is asked of several products or vendors, and documents about them are at hand",
+            "2 + 2 * competitors",
         ),
     )
 }

@@ -13,13 +13,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
 from langgraph.func import task
 from langgraph.runtime import Runtime
+from typing_extensions import TypedDict
 
 from nodes.agent import Node, next_id, run_agent
 from nodes.durations import expected_seconds, note_seconds

@@ -48,6 +48,18 @@ def judge() -> Agent:
     return Agent("judge", "Decides between answers that differ.", prompt, response_format=Adjudication)
 
 
+def proponent() -> Agent:
+    """Return the agent that argues for what a debate is about."""
+    prompt = "You argue for what is proposed. Give your strongest reasons, and answer what is said against them."
+    return Agent("proponent", "Argues for it.", prompt)
+
+
+def opponent() -> Agent:
+    """Return the agent that argues against what a debate is about."""
+    prompt = "You argue against what is proposed. Give your strongest reasons, and answer what is said against them."
+    return Agent("opponent", "Argues against it.", prompt)
+
+
 def planner() -> Agent:
     """Return the agent that takes a task apart into a plan."""
     prompt = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nodes import Agent, ScriptedChatModel
+from nodes import Agent, ScriptedChatModel, until
 
 ACCEPT = {"verdict": "accept", "issues": [], "score": 1.0}
 REVISE = {"verdict": "revise", "issues": ["It is too short."], "score": 0.2}
@@ -42,6 +42,12 @@ HAPPY: dict[str, dict[str, list[Any]]] = {
     "parallel": {"assistant": ["one"], "skeptic": ["two"]},
     "map_reduce": {"splitter": [{"items": ["x", "y"]}], "assistant": ["of x", "of y"]},
     "review": {"writer": ["draft", "done"], "critic": [REVISE, ACCEPT]},
+    "group_chat": {"assistant": ["one", "three", "five"], "skeptic": ["two", "four", "done"]},
+    "debate": {
+        "proponent": ["for it", "done"],
+        "opponent": ["against it", "still against it"],
+        "judge": [{"winner": "proponent", "reason": "It held.", "scores": {"proponent": 0.9, "opponent": 0.4}}],
+    },
     "hierarchical": {
         "manager": [TWO_PARTS, APPROVE, APPROVE, "done"],
         "assistant": ["of a"],
@@ -62,6 +68,8 @@ ANSWERS = {
     "parallel": "## assistant\n\none\n\n## skeptic\n\ntwo",
     "map_reduce": "## x\n\nof x\n\n## y\n\nof y",
     "review": "done",
+    "group_chat": "done",
+    "debate": "done",
     "hierarchical": "done",
     "magentic": "done",
     "adaptive": "done",
@@ -73,6 +81,8 @@ HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
     "parallel": lambda module, stuck, other: module.build([stuck, other]),
     "map_reduce": lambda module, stuck, other: module.build(stuck, splitter=says("lines", "one\ntwo")),
     "review": lambda module, stuck, other: module.build(stuck, [other]),
+    "group_chat": lambda module, stuck, other: module.build([stuck, other], until=until.rounds(1)),
+    "debate": lambda module, stuck, other: module.build([stuck, other]),
     "hierarchical": lambda module, stuck, other: module.build(
         [stuck, other],
         manager=says("manager", plan_of(part("a", "stuck"), part("b", "other")), {"verdict": "escalate"}, APPROVE),
@@ -87,7 +97,7 @@ HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
 }
 """Builders of each pattern, given its module, a worker that hangs and one that answers "fine" up to three times."""
 
-PARTIAL = {"parallel", "hierarchical", "magentic", "adaptive"}
+PARTIAL = {"parallel", "hierarchical", "magentic", "adaptive", "group_chat", "debate"}
 """Patterns that give what the others made when one worker of several hangs; the others fail."""
 
 ASKING: dict[str, Callable[[Any, Any], Any]] = {
@@ -96,6 +106,10 @@ ASKING: dict[str, Callable[[Any, Any], Any]] = {
     "parallel": lambda module, person: module.build([says("other", "fine"), person]),
     "map_reduce": lambda module, person: module.build(person, splitter=says("lines", "one")),
     "review": lambda module, person: module.build(person, [says("critic", "ACCEPT")]),
+    "group_chat": lambda module, person: module.build([says("other", "fine"), person], until=until.rounds(1)),
+    "debate": lambda module, person: module.build(
+        [says("other", "fine"), person], judge=says("judge", {"winner": "person"}), rounds=1
+    ),
     "hierarchical": lambda module, person: module.build(
         [person], manager=says("manager", plan_of(part("a", "person")), APPROVE)
     ),
