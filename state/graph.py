@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -20,11 +20,13 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
+from state.admission import admitted, refuse_changed
 from state.context import Context, check_context
 from state.errors import ConfigurationError, InvalidThreadId
 from state.loop import iterate_sync, run_sync
 from state.outcome import Outcome, merge_outcomes, total_usage
 from state.run import Run, run_of, start_run, with_run
+from state.storage.locks import thread_held
 from state.storage.savers import as_async_saver
 from state.task import TaskInput, TaskState
 
@@ -72,19 +74,52 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
         Raises:
             ConfigurationError: The context is neither a `Context` nor a mapping of its fields.
             InvalidThreadId: There is a checkpointer, and the thread id is not a non-empty string.
+            ThreadBusy: Another run has the thread.
+            InvalidAnswer: It resumes without the id of a request; `UnknownRequest` where nothing of that id is asked.
+            GraphChanged: The graph lacks what its unfinished thread goes on with.
         """
         run = _run_here(config)
-        if run is None:
-            run = self._start(merge_configs(self.config, config), options)
-        config = with_run(config, run.on_this_loop())
-        if saved := await self._saved_turn(input, merge_configs(self.config, config)):
-            run.account.adopt(total_usage(saved))
+        async with AsyncExitStack() as held:
+            if run is None:
+                run = self._start(merge_configs(self.config, config), options)
+                if isinstance(self.checkpointer, BaseCheckpointSaver):
+                    await held.enter_async_context(thread_held(self.checkpointer, run.thread))
+                    input = await admitted(self, input, merge_configs(self.config, config))
+            config = with_run(config, run.on_this_loop())
+            parts = await held.enter_async_context(aclosing(self._parts(input, config, run, options)))
+            async for part in parts:
+                yield part
+
+    async def aupdate_state(self, config: RunnableConfig, *given: Any, **options: Any) -> RunnableConfig:
+        """Change the state of a thread that nobody runs; arguments are those of `CompiledStateGraph.aupdate_state`.
+
+        Raises:
+            ThreadBusy: The thread is being run: the change would be lost.
+        """
+        if _run_here(config) is not None or not isinstance(self.checkpointer, BaseCheckpointSaver):
+            return await super().aupdate_state(config, *given, **options)
+        async with thread_held(self.checkpointer, _check_thread(merge_configs(self.config, config))):
+            return await super().aupdate_state(config, *given, **options)
+
+    def update_state(self, config: RunnableConfig, *given: Any, **options: Any) -> RunnableConfig:
+        """Change the state of a thread from sync code; see `aupdate_state`."""
+        return run_sync(self.aupdate_state(config, *given, **options), beside=_loop_of(_run_here(config)))
+
+    async def _parts(
+        self, input: Any, config: RunnableConfig, run: Run, options: dict[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        whole = merge_configs(self.config, config)
+        if self._is_taken_up(input, whole):
+            await refuse_changed(self, whole)
+            run.account.adopt(total_usage(await self._saved_turn(whole)))
         parts = cast(AsyncGenerator[Any, None], super().astream(input, config, **options))
         try:
             async with aclosing(parts):
                 async for part in parts:
                     yield part
-        except GraphInterrupt as pause:  # only a nested graph raises it; a task and the node that called it name one twice
+        except (
+            GraphInterrupt
+        ) as pause:  # only a nested graph raises it; a task and the node that called it name one twice
             requests = {request.id: request for request in (pause.args or ((),))[0]}
             raise GraphInterrupt(tuple(requests.values())) from None
 
@@ -106,13 +141,15 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
             options["context"] = context = check_context(context)
         return start_run(config, context or Context(), name=self.get_name())
 
-    async def _saved_turn(self, input: Any, config: RunnableConfig) -> list[Outcome]:
-        """Return the outcomes that a turn which is taken up again has already, of its unfinished step too."""
+    def _is_taken_up(self, input: Any, config: RunnableConfig) -> bool:
+        """Whether a call goes on with what a thread has already."""
         configurable = config.get("configurable") or {}
         if not (input is None or isinstance(input, Command) or configurable.get(_RESUMING)):
-            return []
-        if not isinstance(configurable.get(_CHECKPOINTER, self.checkpointer), BaseCheckpointSaver):
-            return []
+            return False
+        return isinstance(configurable.get(_CHECKPOINTER, self.checkpointer), BaseCheckpointSaver)
+
+    async def _saved_turn(self, config: RunnableConfig) -> list[Outcome]:
+        """Return the outcomes that a turn which is taken up again has already, of its unfinished step too."""
         snapshot = await self.aget_state(config)
         unfinished = [(task.result or {}).get("outcomes") or () for task in snapshot.tasks]
         return merge_outcomes([], [snapshot.values.get("outcomes") or (), *unfinished])
@@ -133,8 +170,9 @@ def _loop_of(run: Run | None) -> AbstractEventLoop | None:
     return run.loop if run is not None else None
 
 
-def _check_thread(config: RunnableConfig) -> None:
+def _check_thread(config: RunnableConfig) -> str:
     thread = (config.get("configurable") or {}).get("thread_id")
     if not isinstance(thread, str) or not thread.strip():
         message = f"thread id: expected a non-empty string, got {thread!r}; "
         raise InvalidThreadId(message + 'pass config={"configurable": {"thread_id": "..."}}', thread=thread)
+    return thread
