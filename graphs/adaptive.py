@@ -71,6 +71,7 @@ def choose_node(thresholds: Thresholds) -> Any:
         if pattern == "single" and len(plan.subtasks) > 1:
             whole = Subtask(id="task", task=state["goal"], agent=plan.subtasks[0].agent)
             update["plan"] = Plan(subtasks=(whole,)).model_dump(mode="json")
+            update["left_out"] = []  # the whole task holds them too
         return update
 
     return choose
@@ -143,6 +144,8 @@ def build(
     """
     if policy != "rules":
         raise ConfigurationError(f"policy: expected 'rules', got {policy!r}")
+    if thresholds is not None and not isinstance(thresholds, Thresholds):
+        raise ConfigurationError(f"thresholds: expected Thresholds(coupling, size, width), got {thresholds!r}")
     workers = check_agents((assistant(), writer()) if workers is None else workers, role="workers")
     plans = with_shape(default_planner() if planner is None else planner, Plan)
     joins = default_synthesizer() if synthesizer is None else synthesizer

@@ -48,6 +48,13 @@ REGISTRY: dict[str, Entry] = {
             "1 + k items + 1 to join",
         ),
         Entry("review", "graphs.review", "faults are easier to name than to avoid", "rounds * (1 + critics)"),
+        Entry("router", "graphs.router", "tasks are of distinct kinds, each with its specialist", "1 + k specialists"),
+        Entry(
+            "supervisor",
+            "graphs.supervisor",
+            "who has to do what shows only from what the others found",
+            "1 + decisions + tasks",
+        ),
         Entry(
             "hierarchical",
             "graphs.hierarchical",

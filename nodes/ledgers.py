@@ -18,7 +18,7 @@ from nodes.spec import AnyAgent
 from nodes.wording import digest, says_the_same
 from state.context import context_of
 from state.envelope import Envelope
-from state.errors import OutputError
+from state.errors import OUTPUT_ERRORS
 from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
@@ -29,9 +29,6 @@ MAX_ASKED = 10
 """Model calls that one ledger may take until it can be used."""
 GIST = 300
 """Characters of an earlier reply that the manager reads."""
-
-_UNUSABLE = {kind.__name__ for kind in OutputError.__subclasses__()}
-"""Types of failures of a manager that was reached and whose answer was no use."""
 
 ASK_PLAN = (
     "Do not do the task. Say what is known, what is likely, and who of the agents does what in which order.",
@@ -225,7 +222,7 @@ def ask_again(outcome: Outcome, state: LedgerState, node: str, *, otherwise: str
     A manager that failed for another reason than what it answered is not asked again.
     """
     error = outcome["error"]
-    if outcome["status"] != "ok" and (error is None or error["type"] not in _UNUSABLE):
+    if outcome["status"] != "ok" and (error is None or error["type"] not in OUTPUT_ERRORS):
         return {"correction": "", "move": FINISH}
     why = why or (error["message"] if error else "no JSON with all of the keys was found")
     asked = state["asked"] + max(1, outcome["attempts"])

@@ -17,7 +17,7 @@ from nodes.threads import in_thread
 from nodes.transcript import DIGEST, Contribution, contributions_of, digest_of, turns_of
 from state.context import context_of
 from state.envelope import Envelope
-from state.errors import OutputError
+from state.errors import OUTPUT_ERRORS
 from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
@@ -26,9 +26,6 @@ Rule = Callable[[list[Contribution]], str | None]
 
 RULE = "rule"
 """Name of the node in which a rule is asked, and of its outcomes."""
-
-_UNUSABLE = {kind.__name__ for kind in OutputError.__subclasses__()}
-"""Types of failures of a moderator that was reached and whose answer was no use."""
 
 
 class ModeratedState(TaskState, total=False):
@@ -114,7 +111,7 @@ def take_choice(outcome: Outcome, state: ModeratedState, names: Sequence[str], m
     why = describe_failure(outcome)
     if choice is not None:
         why = f"{outcome['id']}: expected one of {', '.join(names)}, got {choice.speaker[:100]!r}"
-    wrong = state["wrong"] + (choice is not None or (error is not None and error["type"] in _UNUSABLE))
+    wrong = state["wrong"] + (choice is not None or (error is not None and error["type"] in OUTPUT_ERRORS))
     if wrong >= most:
         return {"ended_by": f"max_repeats_reached: {wrong} wrong choices in a row; {why}", "status": "stopped"}
     return {"speaker": instead, "wrong": wrong, "notes": [*state["notes"], f"{why}; {instead} spoke instead"]}

@@ -29,7 +29,7 @@ from nodes.wording import digest
 from state.budget import Account, Limit
 from state.context import Context, context_of
 from state.envelope import Envelope
-from state.errors import PlanError
+from state.errors import OUTPUT_ERRORS, PlanError
 from state.outcome import Failure, Outcome, describe_failure, node_of
 from state.plan import Plan, Subtask
 from state.run import run_here
@@ -40,8 +40,6 @@ MAX_REPAIRS = 2
 
 _GIST = 400
 """Characters of a finished result that a planner is told."""
-_UNREADABLE = frozenset({"WrongShape", "UnparsableOutput", "EmptyOutput"})
-"""Types of failures of a planner that may do better when it is told what was wrong."""
 _LIMITS: tuple[Limit, ...] = ("model_calls", "tool_calls", "tokens", "usd")
 
 
@@ -129,7 +127,7 @@ def check_node(agents: Sequence[AnyAgent], *, taken: Collection[str] = ()) -> No
         except PlanError as error:
             if asked["status"] == "stopped":
                 return {"problems": [describe_failure(asked)]}
-            can_mend = asked["status"] == "ok" or _type(asked) in _UNREADABLE
+            can_mend = asked["status"] == "ok" or _type(asked) in OUTPUT_ERRORS
             if can_mend and state["repairs"] < MAX_REPAIRS:
                 return {"problems": str(error).split("; "), "repairs": state["repairs"] + 1}
             why = str(error) if asked["status"] == "ok" else describe_failure(asked)

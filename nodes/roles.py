@@ -83,3 +83,14 @@ def manager() -> Agent:
         "you accepted. Ask for another try only when you can say what has to change."
     )
     return Agent("manager", "Leads a team.", prompt)
+
+
+def supervisor() -> Agent:
+    """Return the agent that gives tasks to workers until it has the answer."""
+    prompt = "You lead workers. Give each what suits it, at once what can be done apart; answer as soon as you can."
+    return Agent("supervisor", "Gives tasks to workers.", prompt)
+
+
+def router() -> Agent:
+    """Return the agent that chooses who works on a task."""
+    return Agent("router", "Chooses who works on a task.", "You choose who works on a task. You do not do it yourself.")

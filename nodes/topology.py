@@ -6,7 +6,7 @@ Source: AdaptOrch (arXiv 2602.16873), algorithm 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
@@ -34,10 +34,18 @@ class Thresholds:
     width: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse shares that are none."""
+        """Refuse shares that are none, and a size that is no number.
+
+        Raises:
+            ConfigurationError: Names the field and what it may be.
+        """
         for name in ("coupling", "width"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigurationError(f"Thresholds.{name}: expected 0 to 1, got {getattr(self, name)!r}")
+            share: Any = getattr(self, name)
+            if not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1:
+                raise ConfigurationError(f"Thresholds.{name}: expected 0 to 1, got {share!r}")
+        size: Any = self.size
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise ConfigurationError(f"Thresholds.size: expected a number of subtasks, got {size!r}")
 
 
 class Features(TypedDict):

@@ -127,7 +127,7 @@ def follow(state: VerdictState, update: dict[str, Any], outcome: Outcome, verdic
         update["closed"].append(name)
     elif verdict["verdict"] == "escalate":
         update["escalated"][name] = feedback or describe_failure(outcome)
-    elif tries >= most:
+    elif tries > most:
         update["escalated"][name] = f"max_rounds_reached: not accepted in {tries} tries: {feedback}"
     else:
         try_again(update, outcome, feedback or "It was not accepted.", {"agent": verdict["agent"]})
@@ -136,11 +136,19 @@ def follow(state: VerdictState, update: dict[str, Any], outcome: Outcome, verdic
 def judged_by(manager: str, outcome: Outcome, said: Outcome, names: Sequence[str]) -> Judged:
     """Return the verdict for the record. Without one, what succeeded passes, and the rest is gone on without."""
     verdict = read_verdict(said, names)
-    by, name = manager if verdict is not None else "", node_of(outcome)
+    by, name = manager, node_of(outcome)
     if verdict is None:
+        by = ""
         why = "no verdict was found in the answer" if said["status"] == "ok" else describe_failure(said)
         verdict = Verdict(verdict="accept", feedback=why)
-    return Judged(subtask=name, outcome=outcome["id"], by=by, **verdict.model_dump())
+    return Judged(
+        subtask=name,
+        outcome=outcome["id"],
+        by=by,
+        verdict=verdict.verdict,
+        feedback=verdict.feedback,
+        agent=verdict.agent,
+    )
 
 
 def try_again(update: dict[str, Any], outcome: Outcome, text: str, changes: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from state.errors import ConfigurationError, GraphChanged
 from state.graph import Pattern
 from state.persistence import Persistence
 
-_FROM_DOCUMENTS = frozenset({"research"})
+_FROM_DOCUMENTS = frozenset({"research", "competitive"})
 """Teams that search documents and answer with a report, which goes to a file."""
 
 

@@ -160,5 +160,9 @@ class WrongShape(OutputError):
     """An answer that parses but is not the shape that was asked for."""
 
 
+OUTPUT_ERRORS = frozenset(kind.__name__ for kind in OutputError.__subclasses__())
+"""Names of the kinds of answers that cannot be used, as `error.type` of an outcome has them."""
+
+
 class ScriptError(OrchestraError, AssertionError):
     """A ScriptedChatModel was called too often, or has steps left that nobody asked for."""

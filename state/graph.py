@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphInterrupt
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command
+from langgraph.types import Command, Overwrite
 
 from state.admission import admitted, refuse_changed
 from state.context import Context, check_context
@@ -151,8 +151,11 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
     async def _saved_turn(self, config: RunnableConfig) -> list[Outcome]:
         """Return the outcomes that a turn which is taken up again has already, of its unfinished step too."""
         snapshot = await self.aget_state(config)
-        unfinished = [(task.result or {}).get("outcomes") or () for task in snapshot.tasks]
-        return merge_outcomes([], [snapshot.values.get("outcomes") or (), *unfinished])
+        outcomes: list[Outcome] = snapshot.values.get("outcomes") or []
+        for task in snapshot.tasks:
+            new = (task.result or {}).get("outcomes") or []
+            outcomes = new.value if isinstance(new, Overwrite) else merge_outcomes(outcomes, [new])
+        return outcomes
 
 
 def can_ask_people(config: RunnableConfig | None) -> bool:

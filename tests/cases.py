@@ -33,6 +33,12 @@ def plan_of(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"subtasks": list(parts)}
 
 
+def give(agent: str, task: str = "") -> dict[str, Any]:
+    """Return a delegation as a supervisor writes it."""
+    return {"agent": agent, "task": task or f"Do the part of {agent}.", "reason": "It suits."}
+
+
+ROUTE = {"agents": ["assistant"], "confidence": 0.9, "reason": "It answers."}
 APPROVE = {"verdict": "accept"}
 TWO_PARTS = plan_of(part("a", "assistant"), part("b", "writer", "a"))
 
@@ -47,6 +53,12 @@ HAPPY: dict[str, dict[str, list[Any]]] = {
         "proponent": ["for it", "done"],
         "opponent": ["against it", "still against it"],
         "judge": [{"winner": "proponent", "reason": "It held.", "scores": {"proponent": 0.9, "opponent": 0.4}}],
+    },
+    "router": {"router": [ROUTE], "assistant": ["done"]},
+    "supervisor": {
+        "supervisor": [give("assistant"), give("writer"), {"answer": "done"}],
+        "assistant": ["first"],
+        "writer": ["second"],
     },
     "hierarchical": {
         "manager": [TWO_PARTS, APPROVE, APPROVE, "done"],
@@ -70,6 +82,8 @@ ANSWERS = {
     "review": "done",
     "group_chat": "done",
     "debate": "done",
+    "router": "done",
+    "supervisor": "done",
     "hierarchical": "done",
     "magentic": "done",
     "adaptive": "done",
@@ -83,6 +97,10 @@ HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
     "review": lambda module, stuck, other: module.build(stuck, [other]),
     "group_chat": lambda module, stuck, other: module.build([stuck, other], until=until.rounds(1)),
     "debate": lambda module, stuck, other: module.build([stuck, other]),
+    "router": lambda module, stuck, other: module.build([stuck], router=says("router", {"agents": ["stuck"]})),
+    "supervisor": lambda module, stuck, other: module.build(
+        [stuck, other], supervisor=says("supervisor", give("stuck"), give("other"), {"answer": "as far as it goes"})
+    ),
     "hierarchical": lambda module, stuck, other: module.build(
         [stuck, other],
         manager=says("manager", plan_of(part("a", "stuck"), part("b", "other")), {"verdict": "escalate"}, APPROVE),
@@ -97,7 +115,7 @@ HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
 }
 """Builders of each pattern, given its module, a worker that hangs and one that answers "fine" up to three times."""
 
-PARTIAL = {"parallel", "hierarchical", "magentic", "adaptive", "group_chat", "debate"}
+PARTIAL = {"supervisor", "parallel", "hierarchical", "magentic", "adaptive", "group_chat", "debate"}
 """Patterns that give what the others made when one worker of several hangs; the others fail."""
 
 ASKING: dict[str, Callable[[Any, Any], Any]] = {
@@ -109,6 +127,10 @@ ASKING: dict[str, Callable[[Any, Any], Any]] = {
     "group_chat": lambda module, person: module.build([says("other", "fine"), person], until=until.rounds(1)),
     "debate": lambda module, person: module.build(
         [says("other", "fine"), person], judge=says("judge", {"winner": "person"}), rounds=1
+    ),
+    "router": lambda module, person: module.build([person], router=says("router", {"agents": ["person"]})),
+    "supervisor": lambda module, person: module.build(
+        [person], supervisor=says("supervisor", give("person"), {"answer": "They said: said by a person"})
     ),
     "hierarchical": lambda module, person: module.build(
         [person], manager=says("manager", plan_of(part("a", "person")), APPROVE)
