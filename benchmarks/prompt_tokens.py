@@ -5,6 +5,7 @@ Counted as four characters a token, over all calls of a run, with models that an
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from benchmarks.results import Row, table
@@ -18,8 +19,8 @@ from state.outcome import total_usage
 
 TITLE = "Prompt tokens of whole runs"
 PROMISE = (
-    "At most 3,600 for a supervisor with three workers and replies of 2,000 characters, 2,200 with digests; linear in turns and at "
-    "most 41,000 for a group chat of 30 turns of 1,000 characters."
+    "At most 3,600 for a supervisor with three workers and replies of 2,000 characters, 2,200 with digests; linear in "
+    "turns and at most 41,000 for a group chat of 30 turns of 1,000 characters."
 )
 
 
@@ -57,10 +58,10 @@ def _agent(name: str, *answers: Any, **options: Any) -> Agent:
 
 
 def _text(subject: str, size: int) -> str:
-    """Return a text of sentences that differ, `size` characters long."""
-    sentences = (
-        f"On the {subject} this is finding number {number}, unlike the others. " for number in range(size // 40)
-    )
+    """Return sentences of made-up words on a subject, `size` characters long, the same for the same subject."""
+    chance = random.Random(subject)
+    words = ["".join(chance.choices("bdfgklmnprstv", k=1) + chance.choices("aeiou", k=1)) * 2 for _ in range(size // 4)]
+    sentences = (f"On the {subject} {' '.join(words[at : at + 8])}. " for at in range(0, len(words), 8))
     return "".join(sentences)[:size]
 
 

@@ -64,6 +64,12 @@ REGISTRY: dict[str, Entry] = {
         Entry("group_chat", "graphs.group_chat", "views have to meet before there is an answer", "turns * (1 or 2)"),
         Entry("debate", "graphs.debate", "a question has sides that should answer each other", "debaters * rounds + 1"),
         Entry(
+            "handoff",
+            "graphs.handoff",
+            "a conversation moves between desks with rights and knowledge of their own",
+            "1 + handoffs",
+        ),
+        Entry(
             "plan_execute",
             "graphs.plan_execute",
             "a task has several parts, and some need the results of others",

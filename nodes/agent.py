@@ -25,9 +25,11 @@ from nodes.human import ask_person
 from nodes.invokable import invoke_as_agent
 from nodes.layers.authority import authority
 from nodes.layers.budget import model_budget, tool_budget
+from nodes.layers.colleagues import after_transfer, colleagues, find_transfer, text_beside_transfer
 from nodes.layers.history import clip, readable_text, valid_history
 from nodes.layers.json_text import alternatives, as_plain_json
 from nodes.layers.layer import ModelLayer, ToolCall, ToolLayer, ToolResult, wrap
+from nodes.layers.loop_guard import loop_guard
 from nodes.layers.output import output_check
 from nodes.layers.place import model_place
 from nodes.layers.record import adopt_earlier_calls, record_model, record_tool
@@ -41,11 +43,13 @@ from nodes.step import SiblingFailed, Step, current_step, entered, open_step
 from nodes.threads import threaded
 from state.budget import Budget
 from state.envelope import Envelope
-from state.errors import BudgetExceeded, EmptyOutput
+from state.errors import BudgetExceeded, EmptyOutput, LoopDetected
 from state.outcome import Failure, Outcome, add_usage, node_of
 from state.task import TaskState
 
 MODEL_LAYERS: tuple[ModelLayer, ...] = (
+    after_transfer,
+    loop_guard,
     valid_history,
     retry,  # around all that follows, so that every attempt is checked, reserved and recorded on its own
     output_check,
@@ -56,7 +60,7 @@ MODEL_LAYERS: tuple[ModelLayer, ...] = (
 )
 """What is around every model call, the first outermost. Need to know comes before them: see `what_it_knows`."""
 
-TOOL_LAYERS: tuple[ToolLayer, ...] = (authority, tool_budget, record_tool, tool_errors)
+TOOL_LAYERS: tuple[ToolLayer, ...] = (authority, tool_budget, record_tool, colleagues, tool_errors)
 """What is around every tool call, the first outermost."""
 
 Brief = Callable[[Any, Runtime[Any]], Envelope]
@@ -156,7 +160,7 @@ async def _settled(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage]) ->
         return await invoke_as_agent(agent, step, memory)
     except asyncio.CancelledError as error:
         return _cancelled(step, error)
-    except BudgetExceeded as error:
+    except (BudgetExceeded, LoopDetected) as error:
         return step.outcome("stopped", output=step.last_text, error=failure_of(error))
     except AttemptTimeout as error:
         return step.outcome("timed_out", error=failure_of(error))
@@ -194,6 +198,9 @@ async def _run_model(agent: Agent, step: Step, memory: Sequence[AnyMessage]) -> 
     if agent.tools or agent.response_format is not None:
         config = step.config if agent.tools else _without_durability(step.config)
         state = await _loop_of(agent, step.model).ainvoke({"messages": messages}, config)
+        if (transfer := find_transfer(state["messages"])) is not None:
+            handed = step.outcome("ok", output=text_beside_transfer(state["messages"]))
+            return {**handed, "transfer": transfer, "model": describe_model(step.model)}
         structured = as_plain_json(state.get("structured_response"))
         outcome = step.outcome("ok", output=_last_words(state["messages"], structured), structured=structured)
     else:

@@ -127,7 +127,7 @@ def follow(state: VerdictState, update: dict[str, Any], outcome: Outcome, verdic
         update["closed"].append(name)
     elif verdict["verdict"] == "escalate":
         update["escalated"][name] = feedback or describe_failure(outcome)
-    elif tries > most:
+    elif tries >= most:
         update["escalated"][name] = f"max_rounds_reached: not accepted in {tries} tries: {feedback}"
     else:
         try_again(update, outcome, feedback or "It was not accepted.", {"agent": verdict["agent"]})

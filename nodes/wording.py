@@ -6,10 +6,13 @@ No model is asked, so the same texts always give the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from tools.retrieval.stemming import stem
 from tools.retrieval.words import STOP_WORDS, words
+
+WhatT = TypeVar("WhatT", bound=Any)
 
 SAME = 0.8
 """Share of common words from which two texts count as the same in other words."""
@@ -41,19 +44,21 @@ def says_the_same(first: str, second: str) -> bool:
     return numbers[0] == numbers[1] and len(one & other) / len(one | other) >= SAME
 
 
-def circle(moves: Sequence[tuple[str, str]], repeats: int) -> int:
+def circle(moves: Sequence[tuple[str, WhatT]], repeats: int, same: Callable[[WhatT, WhatT], bool] | None = None) -> int:
     """Return how many moves the circle has that a sequence ends with; 0 when it does not end with one.
 
     A circle of n moves has been gone round `repeats` times: the same who, n moves apart, each time saying the same.
 
     Args:
-        moves: `(who, what)`, in order; `what` is compared by `says_the_same`.
+        moves: `(who, what)`, in order.
         repeats: Rounds from which it is a circle; 1 counts as 2, since one round repeats nothing.
+        same: Whether two of `what` are the same; by default `says_the_same`, for texts.
     """
-    repeats = max(2, repeats)
+    repeats, alike = max(2, repeats), same or says_the_same
     for length in range(1, len(moves) // repeats + 1):
         tail = moves[-length * repeats :]
-        if all(_same_move(tail[at], tail[at + length]) for at in range(len(tail) - length)):
+        pairs = [(tail[at], tail[at + length]) for at in range(len(tail) - length)]
+        if all(one[0] == other[0] and alike(one[1], other[1]) for one, other in pairs):
             return length
     return 0
 
@@ -76,10 +81,6 @@ def digest(text: str, most: int) -> str:
     if not kept:
         return text[: most - 6].rstrip() + " [...]" if most > 6 else text[: max(0, most)]
     return " ".join(sentences[at] for at in sorted(kept)) + " [...]"
-
-
-def _same_move(first: tuple[str, str], second: tuple[str, str]) -> bool:
-    return first[0] == second[0] and says_the_same(first[1], second[1])
 
 
 def _weights(sentences: Sequence[str]) -> list[float]:

@@ -17,6 +17,7 @@
     │   ├── ThreadBusy                           another run holds the thread
     │   └── GraphChanged                         the graph no longer has the node that the thread waits in
     ├── BudgetExceeded                           a limit would be passed; nothing was spent
+    ├── LoopDetected                             an agent did the same again and again
     ├── OutputError                              a model answered, and the answer cannot be used
     │   ├── EmptyOutput                          no text, no tool call
     │   ├── RefusedOutput                        the model declined
@@ -130,6 +131,10 @@ class BudgetExceeded(OrchestraError):
     def __init__(self, limit: str, *, cap: float, spent: float, owner: str) -> None:
         self.limit, self.cap, self.spent, self.owner = limit, cap, spent, owner
         super().__init__(f"budget of {owner} reached: {limit} {spent:g} of {cap:g}")
+
+
+class LoopDetected(OrchestraError):
+    """An agent did the same again and again. It was stopped with the best it had."""
 
 
 class OutputError(OrchestraError):

@@ -7,7 +7,17 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 EventKind = Literal[
-    "agent_started", "model_called", "tool_called", "agent_finished", "decided", "noted", "planned", "progressed"
+    "agent_started",
+    "model_called",
+    "tool_called",
+    "agent_finished",
+    "decided",
+    "noted",
+    "planned",
+    "progressed",
+    "handed_off",
+    "consulted",
+    "delegated",
 ]
 
 

@@ -31,6 +31,15 @@ class Failure(TypedDict):
     retryable: bool
 
 
+class Transfer(TypedDict):
+    """Control that an agent handed over."""
+
+    to: str
+    reason: str
+    notes: str
+    """What the next agent has to know."""
+
+
 class Outcome(TypedDict):
     """The result of one agent step. It is returned, never raised, whatever the agent did."""
 
@@ -50,6 +59,8 @@ class Outcome(TypedDict):
     usage: Usage
     model: NotRequired[str]
     """What answered, as `describe_model` names it."""
+    transfer: NotRequired[Transfer]
+    """To whom it handed over, when it did; its output is what it said beside that."""
     children: NotRequired[list[Outcome]]
     """Outcomes of the team that stood for this agent, when it was one."""
 

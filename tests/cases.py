@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nodes import Agent, ScriptedChatModel, until
+from nodes.scripted import call
 
 ACCEPT = {"verdict": "accept", "issues": [], "score": 1.0}
 REVISE = {"verdict": "revise", "issues": ["It is too short."], "score": 0.2}
@@ -60,6 +61,7 @@ HAPPY: dict[str, dict[str, list[Any]]] = {
         "assistant": ["first"],
         "writer": ["second"],
     },
+    "handoff": {"assistant": [call("transfer_to_writer", reason="It has to be written.")], "writer": ["done"]},
     "hierarchical": {
         "manager": [TWO_PARTS, APPROVE, APPROVE, "done"],
         "assistant": ["of a"],
@@ -84,6 +86,7 @@ ANSWERS = {
     "debate": "done",
     "router": "done",
     "supervisor": "done",
+    "handoff": "done",
     "hierarchical": "done",
     "magentic": "done",
     "adaptive": "done",
@@ -101,6 +104,7 @@ HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
     "supervisor": lambda module, stuck, other: module.build(
         [stuck, other], supervisor=says("supervisor", give("stuck"), give("other"), {"answer": "as far as it goes"})
     ),
+    "handoff": lambda module, stuck, other: module.build([stuck, other], entry="stuck"),
     "hierarchical": lambda module, stuck, other: module.build(
         [stuck, other],
         manager=says("manager", plan_of(part("a", "stuck"), part("b", "other")), {"verdict": "escalate"}, APPROVE),
@@ -132,6 +136,9 @@ ASKING: dict[str, Callable[[Any, Any], Any]] = {
     "supervisor": lambda module, person: module.build(
         [person], supervisor=says("supervisor", give("person"), {"answer": "They said: said by a person"})
     ),
+    "handoff": lambda module, person: module.build(
+        [says("front", call("transfer_to_person", reason="A person has to say.")), person], entry="front"
+    ),
     "hierarchical": lambda module, person: module.build(
         [person], manager=says("manager", plan_of(part("a", "person")), APPROVE)
     ),
@@ -152,5 +159,13 @@ def says(name: str, *steps: Any, **options: Any) -> Agent:
 
 
 def script(name: str, *, turns: int = 1) -> ScriptedChatModel:
-    """Return a model that plays a pattern's happy path for some turns."""
-    return ScriptedChatModel(by_agent={agent: steps * turns for agent, steps in HAPPY[name].items()})
+    """Return a model that plays a pattern's happy path for one or two turns."""
+    steps = {agent: list(said) for agent, said in HAPPY[name].items()}
+    for agent, said in (second_turn(name) if turns == 2 else {}).items():
+        steps[agent] += said
+    return ScriptedChatModel(by_agent=steps)
+
+
+def second_turn(name: str) -> dict[str, list[Any]]:
+    """Return the steps of each agent in a second turn: the same, unless the first one changed who is in control."""
+    return {"writer": ["done"]} if name == "handoff" else HAPPY[name]

@@ -14,7 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
-from cases import ANSWERS, ASKING, HANGING, HAPPY, PARTIAL, script
+from cases import ANSWERS, ASKING, HANGING, HAPPY, PARTIAL, script, second_turn
 from graphs import single
 from graphs.registry import REGISTRY
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
@@ -98,7 +98,7 @@ async def test_a_second_turn_starts_clean_and_keeps_the_conversation(name: str, 
             result = await graph.ainvoke(again, thread("t"), context=Context(model=model))
         assert result["goal"] == "second task"
         assert (result["answer"], result["status"]) == (ANSWERS[name], "completed")
-        assert len(result["outcomes"]) == sum(len(steps) for steps in HAPPY[name].values())
+        assert len(result["outcomes"]) == sum(len(steps) for steps in second_turn(name).values())
         assert [m.text for m in result["messages"] if isinstance(m, HumanMessage)] == ["first task", "second task"]
         assert (await graph.aget_state(thread("t"))).tasks == ()
 

@@ -456,6 +456,16 @@ def test_what_a_team_had_when_it_was_stopped_is_used_if_the_manager_accepts_it_a
     assert result["answer"] == ""
 
 
+def test_a_whole_result_is_kept_before_partial_work_of_a_later_try() -> None:
+    happy, unhappy = {"verdict": "accept", "score": 1.0}, {"verdict": "revise", "issues": ["Too short."], "score": 0.2}
+    reviewers = review.build(says("w", "whole", "part", "piece"), [says("c", happy, unhappy, unhappy)]).compile(
+        name="x"
+    )
+    result = run(hierarchical.build([reviewers], manager=manager(ONE, retry(), APPROVE)), max_rounds=2)
+    assert statuses(result)["a#2"] == "stopped"
+    assert (result["answer"], result["status"]) == ("whole", "partial")
+
+
 def three_deep(innermost: Any = None) -> Pattern:
     low = team("low", manager(ONE, APPROVE, name="low_lead"), innermost or says("x", "from below"))
     middle = team("middle", manager(plan_of(part("m", "low")), APPROVE, name="middle_lead"), low)

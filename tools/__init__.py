@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from state.lazily import exported
 
 if TYPE_CHECKING:
+    from tools.colleagues import create_consult_tool as create_consult_tool
+    from tools.colleagues import create_delegate_tool as create_delegate_tool
+    from tools.colleagues import create_handoff_tool as create_handoff_tool
     from tools.corpora import corpus_of as corpus_of
     from tools.corpus import Corpus as Corpus
     from tools.corpus import open_corpus as open_corpus
@@ -25,7 +28,10 @@ _HOME = {
     "Report": "retrieval.updating",
     "cited_ids": "passage",
     "corpus_of": "corpora",
+    "create_consult_tool": "colleagues",
     "create_corpus_tools": "corpus_tools",
+    "create_delegate_tool": "colleagues",
+    "create_handoff_tool": "colleagues",
     "open_corpus": "corpus",
     "parse_passages": "passage",
     "render_passages": "passage",

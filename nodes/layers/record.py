@@ -85,6 +85,8 @@ def count_calls(step: Step, messages: Sequence[AnyMessage], *, model: str = "") 
             counted = message.usage_metadata
             tokens = (counted["input_tokens"], counted["output_tokens"]) if counted is not None else (0, 0)
             usage = add_usage(usage, _usage(model or message.response_metadata.get("model_name", ""), *tokens))
+        elif isinstance(message, ToolMessage) and isinstance(message.artifact, dict) and "usage" in message.artifact:
+            usage = add_usage(usage, message.artifact["usage"])  # of a colleague that was asked
     step.spend(usage)
     step.account.adopt(usage)
 
