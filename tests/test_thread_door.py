@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
-from graphs import parallel, sequential, single
+from graphs import parallel, plan_execute, sequential, single
 from nodes import HumanAgent
 from state import open_persistence
 from state.errors import (
@@ -212,3 +213,29 @@ async def test_two_people_at_once_may_be_answered_in_one_call(tmp_path: Path) ->
         both = {request.id: said(request.value["action_requests"][0]["name"]) for request in open_requests}
         result = await graph.ainvoke(Command(resume=both), THREAD)
         assert result["status"] == "completed"
+
+
+async def test_a_node_cut_off_between_its_update_and_its_edges_is_run_again(tmp_path: Path) -> None:
+    """LangGraph stores half of what such a node wrote, and would end the thread there without a word."""
+
+    async def worker(task: str) -> str:
+        return f"did {task}"
+
+    async with saver_of("ours", tmp_path) as saver:
+
+        async def run_until(parts: int, thread: RunnableConfig) -> None:
+            stream = plan_execute.build([worker], planner=planner).compile(checkpointer=saver, name="g")
+            async with aclosing(stream.astream({"task": "the task"}, thread, subgraphs=True)) as source:
+                for _ in range(parts):
+                    if await anext(source, None) is None:
+                        return
+
+        async def planner(task: str) -> str:
+            return json.dumps({"subtasks": [{"id": "a", "task": "a part", "agent": "worker"}]})
+
+        for parts in range(1, 8):
+            thread: RunnableConfig = {"configurable": {"thread_id": f"cut after {parts}"}}
+            await run_until(parts, thread)
+            graph = plan_execute.build([worker], planner=planner).compile(checkpointer=saver, name="g")
+            result = await graph.ainvoke(None, thread)
+            assert (result["status"], result["answer"]) == ("completed", "did a part")

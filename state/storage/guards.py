@@ -19,11 +19,14 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
+from langgraph.checkpoint.serde.types import ERROR
 
 from state.errors import InvalidThreadId, PersistenceError, StorageCorrupt
 from state.storage.clock import observe
 from state.storage.doors import AsyncDoor
 
+_ERRORS = "__error"
+"""What the names of the channels begin with in which a task's failure stands."""
 _DAMAGE = (AttributeError, TypeError, KeyError, RecursionError, json.JSONDecodeError, UnicodeDecodeError)
 """What the library's reading code raises when a stored value has another shape than it expects."""
 
@@ -97,7 +100,13 @@ class GuardedSaver(AsyncDoor):
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Store what a task wrote."""
+        """Store what a task wrote; of one that was broken off or failed only that.
+
+        A node that is cancelled between its update and its edges has written half. LangGraph stores the half beside the
+        error, and takes the node for done when the thread is taken up again, which then ends without a word.
+        """
+        if any(channel == ERROR and isinstance(value, BaseException) for channel, value in writes):
+            writes = [(channel, value) for channel, value in writes if channel.startswith(_ERRORS)]
         with self._guard(thread_of(config)):
             super().put_writes(config, writes, task_id, task_path)
 
