@@ -12,6 +12,7 @@ Source: routing, "Building effective agents" (Anthropic, 2024).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,7 +67,8 @@ def take_route(names: Sequence[str]) -> Callable[[Outcome, RouterState], dict[st
         meant = {said: find_name(said, names) for said in choice.agents}
         known = list(dict.fromkeys(name for name in meant.values() if name is not None))
         unknown = [said for said, name in meant.items() if name is None]
-        route = {"agents": known, "confidence": choice.confidence, "reason": choice.reason, "unknown": unknown}
+        sure = choice.confidence if math.isfinite(choice.confidence) else 0.0
+        route = {"agents": known, "confidence": sure, "reason": choice.reason, "unknown": unknown}
         return {"route": {**route, "failed": ""}}
 
     return take
@@ -116,7 +118,7 @@ def route_results(default: str, specialists: Sequence[AnyAgent]) -> Callable[[Ro
     def route(state: RouterState, runtime: Runtime[Any]) -> str:
         worked = state["outcomes"][1:]
         stood_in = why_default(state, context_of(runtime).min_confidence) or stand_in(state)
-        if stood_in or not all(outcome["status"] in ("failed", "timed_out") for outcome in worked):
+        if stood_in or not all(outcome["status"] not in ("ok", "stopped") for outcome in worked):
             return "finish"
         instead = default_of(state, default, specialists)
         return instead if instead and instead not in map(node_of, worked) else "finish"
@@ -130,22 +132,31 @@ def stand_in(state: RouterState) -> Outcome | None:
     return next((outcome for outcome in state["outcomes"][1:] if node_of(outcome) not in chosen), None)
 
 
+def in_order(state: RouterState) -> list[Outcome]:
+    """Return what those gave who worked: in the order in which the router named them, then who stood in."""
+    chosen = state["route"]["agents"]
+    return sorted(
+        state["outcomes"][1:], key=lambda o: chosen.index(node_of(o)) if node_of(o) in chosen else len(chosen)
+    )
+
+
 def finish_node(specialists: Sequence[AnyAgent]) -> Any:
     """Return the last node."""
 
     async def finish(state: RouterState, runtime: Runtime[Any]) -> dict[str, Any]:
         """Give the specialist's answer, or each under its name; say how the route was chosen."""
-        worked, unsure = state["outcomes"][1:], why_default(state, context_of(runtime).min_confidence)
+        worked, unsure = in_order(state), why_default(state, context_of(runtime).min_confidence)
         good = [outcome for outcome in worked if outcome["status"] == "ok"]
         instead = bool(unsure) or stand_in(state) is not None
-        offered = context_of(runtime).max_candidates
-        matches = [match._asdict() for match in match_agents(state["goal"], specialists)[:offered]]
-        record = {**state["route"], "taken": "default" if instead else "route", "why": unsure, "matches": matches}
-        structured = {**((good[0]["structured"] or {}) if len(good) == 1 else {}), "route": record}
         status, reason = settle(worked or state["outcomes"])
-        if good and instead:
+        why = unsure or (reason if instead else "")
+        matches = match_agents(state["goal"], specialists)[: context_of(runtime).max_candidates]
+        shown = [{"agent": one.agent, "score": one.score, "words": list(one.words)} for one in matches]
+        record = {**state["route"], "taken": "default" if instead else "route", "why": why, "matches": shown}
+        structured = {**((good[0]["structured"] or {}) if len(good) == 1 else {}), "route": record}
+        if instead and any(not outcome["error"] for outcome in good):
             status = "completed"
-        reason = "; ".join(part for part in (unsure, reason) if part)
+        reason = "; ".join(part for part in (unsure if worked else "", reason) if part)
         return conclude(state, compose(good)[0] if good else "", status=status, reason=reason, structured=structured)
 
     return finish

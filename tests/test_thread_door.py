@@ -196,7 +196,8 @@ async def test_a_graph_that_lacks_the_node_a_thread_waits_in_is_refused(tmp_path
         await before.ainvoke({"task": "the task"}, THREAD)
         (request,) = (await before.aget_state(THREAD)).interrupts
         after = sequential.build([drafts, HumanAgent("chief")]).compile(checkpointer=saver, name="g")
-        for given in (None, Command(resume={request.id: said("fine")})):
+        answers: list[Any] = [None, Command(resume={request.id: said("fine")})]
+        for given in answers:
             with pytest.raises((GraphChanged, UnknownRequest)):
                 await after.ainvoke(given, THREAD)
         with pytest.raises(GraphChanged, match="'editor'"):
