@@ -47,7 +47,6 @@ REGISTRY: dict[str, Entry] = {
             "independent parts whose number is not known yet",
             "1 + k items + 1 to join",
         ),
-        Entry("review", "graphs.review", "faults are easier to name than to avoid", "rounds * (1 + critics)"),
         Entry("router", "graphs.router", "tasks are of distinct kinds, each with its specialist", "1 + k specialists"),
         Entry(
             "supervisor",
@@ -61,14 +60,15 @@ REGISTRY: dict[str, Entry] = {
             "the parts are worth checking one by one, or are teams' work themselves",
             "2 + subtasks * (1 + verdicts)",
         ),
+        Entry("review", "graphs.review", "faults are easier to name than to avoid", "rounds * (1 + critics)"),
         Entry("group_chat", "graphs.group_chat", "views have to meet before there is an answer", "turns * (1 or 2)"),
-        Entry("debate", "graphs.debate", "a question has sides that should answer each other", "debaters * rounds + 1"),
         Entry(
             "handoff",
             "graphs.handoff",
             "a conversation moves between desks with rights and knowledge of their own",
             "1 + handoffs",
         ),
+        Entry("debate", "graphs.debate", "a question has sides that should answer each other", "debaters * rounds + 1"),
         Entry(
             "plan_execute",
             "graphs.plan_execute",
