@@ -23,7 +23,7 @@ graph = adaptive.build([trains, hotels]).compile(name="travel_desk")
 def main() -> None:
     for task in ("When do trains leave for Bern?", "When do trains leave for Basel? What do hotels cost in Basel?"):
         out = graph.invoke({"task": task})
-        print(out["answer"])
+        print(out["answer"] or out["reason"])
         print(f"({out['structured']['pattern']}: {out['structured']['why']})")
         for outcome in out["outcomes"]:
             print(f"- {outcome['id']} by {outcome['agent']}: {outcome['status']}")

@@ -1,5 +1,5 @@
-"""A lunch must suit the guests and the budget. No one of the three knows enough to plan it alone: each objects from its own side
-to what is on the table, and when all say the same the talk is over."""
+"""A lunch must suit the guests and the budget. None of the three knows enough to plan it alone: each objects from its own side to
+what is on the table, and when all say the same the talk is over."""
 
 from graphs import group_chat
 from nodes.until import agreement, rounds
@@ -8,26 +8,23 @@ from state import Envelope
 DISHES = {"satay noodles": ("peanuts", 6), "mushroom risotto": ("milk", 9), "lentil curry": ("mustard", 5)}
 
 
-def proposal(envelope: Envelope) -> str:
+def on_the_table(envelope: Envelope) -> str:
     said = "\n".join(envelope.context.values())
-    return next((dish for dish in DISHES if f"No to {dish}" not in said), "bread and water")
+    return next(dish for dish in DISHES if f"No to {dish}" not in said)
 
 
 async def chef(envelope: Envelope) -> str:
-    """Proposes what to cook."""
-    return proposal(envelope)
+    return on_the_table(envelope)
 
 
 async def dietician(envelope: Envelope) -> str:
-    """Knows what the guests must not eat."""
-    dish = proposal(envelope)
-    return f"No to {dish}: a guest is allergic to peanuts." if DISHES[dish][0] == "peanuts" else dish
+    dish = on_the_table(envelope)
+    return f"No to {dish}: a guest is allergic to peanuts." if "peanuts" in DISHES[dish] else dish
 
 
 async def buyer(envelope: Envelope) -> str:
-    """Keeps to the budget of 7 euros a guest."""
-    dish = proposal(envelope)
-    return f"No to {dish}: it costs {DISHES[dish][1]} euros." if DISHES[dish][1] > 7 else dish
+    dish = on_the_table(envelope)
+    return f"No to {dish}: {DISHES[dish][1]} euros are too much." if DISHES[dish][1] > 7 else dish
 
 
 graph = group_chat.build([chef, dietician, buyer], until=agreement(3) | rounds(4)).compile(name="menu")

@@ -4,24 +4,36 @@ anything is built on it: a manager plans, gives out, accepts or sends back, and 
 import re
 
 from graphs import hierarchical, sequential
-from nodes import Agent
-
-ROOMS = {"Alba": 30, "Borea": 60}
 
 
-def first_number(task: str) -> int:
-    return int((re.findall(r"\d+", task) or ["10"])[0])
+def count(task: str, unit: str) -> int:
+    return int((re.findall(rf"(\d+) {unit}", task) or ["10"])[-1])
 
 
 async def rooms(task: str) -> str:
     """Knows which room holds how many people."""
-    people = first_number(task)
-    return f"{[name for name, seats in ROOMS.items() if seats >= people][:1] or 'No room'} holds {people} people."
+    name, euros = ("Alba", 250) if count(task, "people") <= 30 else ("Borea", 400)
+    return f"Room {name} holds {count(task, 'people')} people and costs {euros} euros."
 
 
 async def kitchen(task: str) -> str:
-    """Reckons what the food costs."""
-    return f"{first_number(task)} people eat for {12 * first_number(task)} euros."
+    return f"The food for {count(task, 'people')} people is {12 * count(task, 'people')} euros."
 
 
-async def waiters(envelope: Envelope) -> str: ...
+async def service(task: str) -> str:
+    """Adds the waiters, 5 euros a guest."""
+    people, euros = count(task, "people"), count(task, "euros")
+    return f"Lunch for {people} people costs {euros + 5 * people} euros, waiters included."
+
+
+catering = sequential.build([kitchen, service]).compile(name="lunch_catering")
+graph = hierarchical.build([rooms, catering]).compile(name="workshop_day")
+
+
+def main() -> None:
+    out = graph.invoke({"task": "Which room holds 45 people? What does lunch cost for 45 people?"})
+    print(out["answer"], *(f"- {o['id']} by {o['agent']}: {o['status']}" for o in out["outcomes"]), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,7 @@ graph = review.build(writer, [lawyer]).compile(name="product_text")
 
 def main() -> None:
     out = graph.invoke({"task": TASK})
-    print(out["answer"])
+    print(out["answer"] or out["reason"])
     for outcome in out["outcomes"]:
         print(f"- {outcome['id']}: {outcome['status']}, {(outcome['structured'] or {}).get('verdict', 'a draft')}")
 

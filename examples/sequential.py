@@ -17,17 +17,17 @@ TASK = """Write an incident summary for our customers.
 async def facts(task: str) -> str:
     """Takes from the log what happened, when and how often."""
     errors = [line for line in task.splitlines() if " ERROR " in line]
-    first, last = errors[0], errors[-1]
-    return f"Checkout failed {len(errors)} times from {first[:5]} to {last[:5]}. At first the {first.split(' ERROR ')[1]}."
+    cause = errors[0].split(" ERROR ")[1]
+    return f"Checkout failed {len(errors)} times from {errors[0][:5]} to {errors[-1][:5]}. At first the {cause}."
 
 
-writer = Agent("writer", "Words the summary.", "You write incident summaries: two plain sentences, no blame, no jargon.")
+writer = Agent("writer", "Words it.", "You write incident summaries: two plain sentences, no blame, no jargon.")
 graph = sequential.build([facts, writer]).compile(name="incident_summary")
 
 
 def main() -> None:
     out = graph.invoke({"task": TASK})
-    print(out["answer"])
+    print(out["answer"] or out["reason"])
     for outcome in out["outcomes"]:
         print(f"- {outcome['id']}: {outcome['status']}, {outcome['usage']['model_calls']} model calls")
 

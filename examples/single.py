@@ -22,7 +22,7 @@ graph = single.build(clerk).compile(name="order_desk")
 
 def main() -> None:
     out = graph.invoke({"task": "Where is my order 1042?"})
-    print(out["answer"])
+    print(out["answer"] or out["reason"])
     for outcome in out["outcomes"]:
         print(f"- {outcome['id']}: {outcome['status']}, {outcome['usage']['tool_calls']} tool calls")
 

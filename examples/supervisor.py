@@ -15,16 +15,15 @@ async def warehouse(task: str) -> str:
 
 async def supplier(task: str) -> str:
     """Knows what can be delivered, and when."""
-    return f"Found {min(10, *map(int, re.findall(r'[0-9]+', task)))} chairs that can come on 8 May."
+    return f"Found {min(10, *map(int, re.findall('[0-9]+', task)))} chairs that can come on 8 May."
 
 
 async def dispatcher(envelope: Envelope) -> Delegation | Finish:
     """Asks one after the other until there are enough."""
     found = [int(number) for number in re.findall(r"Found (\d+) chairs", envelope.context["Results so far"])]
-    if not found:
-        return Delegation(agent="warehouse", task="How many chairs are in stock?")
-    if sum(found) < 20 and len(found) == 1:
-        return Delegation(agent="supplier", task=f"Can {20 - sum(found)} chairs be delivered?")
+    if not found or (sum(found) < 20 and len(found) == 1):
+        who = "supplier" if found else "warehouse"
+        return Delegation(agent=who, task=f"How many chairs do you have? {20 - sum(found)} are missing.")
     return Finish(answer=f"We have {' + '.join(map(str, found))} = {sum(found)} of 20 chairs.")
 
 

@@ -7,6 +7,7 @@ they answer that they cannot. What a colleague is, is for the agent step to know
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import isfunction
 from typing import Any, Literal
 
 from langchain_core.tools import BaseTool, ToolException
@@ -129,7 +130,9 @@ def _name_of(agent: Any) -> str:
 
 
 def _purpose_of(agent: Any) -> str:
-    return str(getattr(agent, "description", "") or "").split("\n")[0]
+    """Return what an agent says it is for, in one line: its description, or a function's docstring."""
+    said = getattr(agent, "description", "") or (agent.__doc__ if isfunction(agent) else "")
+    return str(said or "").strip().split("\n")[0]
 
 
 def _listed(colleagues: dict[str, Any]) -> str:

@@ -14,29 +14,33 @@ _SWEEPS = 6
 
 
 def backward(diagram: Diagram) -> set[Arrow]:
-    """Return the arrows that lead back to where the run has been: without them there is no cycle."""
-    follow: dict[str, list[Arrow]] = {box.id: [] for box in diagram.boxes}
+    """Return the arrows that lead back to where the run has been: without them there is no cycle.
+
+    Where boxes lie on a common cycle, forward is away from the start, and among equally distant boxes in running order. So
+    agents that are sent at the same time stand side by side, whichever leads back to them.
+    """
+    follow: dict[str, list[str]] = {box.id: [] for box in diagram.boxes}
     for arrow in diagram.arrows:
-        follow[arrow.source].append(arrow)
-    back: set[Arrow] = set()
-    done: set[str] = set()
-    for box in diagram.boxes:
-        path: list[tuple[str, int]] = [(box.id, 0)] if box.id not in done else []
-        open_: set[str] = {box.id} if path else set()
-        while path:
-            node, index = path.pop()
-            if index == len(follow[node]):
-                done.add(node)
-                open_.discard(node)
-                continue
-            path.append((node, index + 1))
-            arrow = follow[node][index]
-            if arrow.target in open_:
-                back.add(arrow)
-            elif arrow.target not in done:
-                path.append((arrow.target, 0))
-                open_.add(arrow.target)
-    return back
+        follow[arrow.source].append(arrow.target)
+    away = _distances(follow)
+    place = {box.id: (away[box.id], index) for index, box in enumerate(diagram.boxes)}
+    reached = {name: _distances(follow, name).keys() for name in follow}
+    return {
+        arrow
+        for arrow in diagram.arrows
+        if arrow.source in reached[arrow.target] and place[arrow.target] <= place[arrow.source]
+    }
+
+
+def _distances(follow: Mapping[str, Sequence[str]], start: str | None = None) -> dict[str, int]:
+    """Return how many arrows lead to each box from one, or from the first and then from those it does not lead to."""
+    away: dict[str, int] = {}
+    for first in (start,) if start is not None else tuple(follow):
+        row, steps = ([first] if first not in away else []), 0
+        while row:
+            away |= dict.fromkeys(row, steps)
+            row, steps = [name for one in dict.fromkeys(row) for name in follow[one] if name not in away], steps + 1
+    return away
 
 
 def layer_of(diagram: Diagram, back: set[Arrow]) -> dict[str, int]:
