@@ -67,6 +67,7 @@ HAPPY: dict[str, dict[str, list[Any]]] = {
         "assistant": ["of a"],
         "writer": ["of b"],
     },
+    "plan_execute": {"planner": [TWO_PARTS], "assistant": ["of a"], "writer": ["of b"], "synthesizer": ["done"]},
     "magentic": {
         "manager": [PLAN_LEDGER, progress("assistant"), progress("writer"), progress(satisfied=True), "done"],
         "assistant": ["first"],
@@ -88,6 +89,7 @@ ANSWERS = {
     "supervisor": "done",
     "handoff": "done",
     "hierarchical": "done",
+    "plan_execute": "done",
     "magentic": "done",
     "adaptive": "done",
 }
@@ -109,6 +111,9 @@ HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
         [stuck, other],
         manager=says("manager", plan_of(part("a", "stuck"), part("b", "other")), {"verdict": "escalate"}, APPROVE),
     ),
+    "plan_execute": lambda module, stuck, other: module.build(
+        [stuck, other], planner=says("planner", *[plan_of(part("a", "stuck"), part("b", "other"))] * 3)
+    ),
     "adaptive": lambda module, stuck, other: module.build(
         [stuck, other], planner=says("planner", plan_of(part("a", "stuck"), part("b", "other")))
     ),
@@ -119,7 +124,7 @@ HANGING: dict[str, Callable[[Any, Any, Any], Any]] = {
 }
 """Builders of each pattern, given its module, a worker that hangs and one that answers "fine" up to three times."""
 
-PARTIAL = {"supervisor", "parallel", "hierarchical", "magentic", "adaptive", "group_chat", "debate"}
+PARTIAL = {"plan_execute", "supervisor", "parallel", "hierarchical", "magentic", "adaptive", "group_chat", "debate"}
 """Patterns that give what the others made when one worker of several hangs; the others fail."""
 
 ASKING: dict[str, Callable[[Any, Any], Any]] = {
@@ -141,6 +146,9 @@ ASKING: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "hierarchical": lambda module, person: module.build(
         [person], manager=says("manager", plan_of(part("a", "person")), APPROVE)
+    ),
+    "plan_execute": lambda module, person: module.build(
+        [person], planner=says("planner", plan_of(part("a", "person")))
     ),
     "adaptive": lambda module, person: module.build([person], planner=says("planner", plan_of(part("a", "person")))),
     "magentic": lambda module, person: module.build(

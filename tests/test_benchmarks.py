@@ -115,7 +115,8 @@ async def test_the_layers_around_an_agent_with_tools_start_no_threads(monkeypatc
 def test_a_pattern_imports_no_other_pattern_unless_it_is_made_of_them() -> None:
     imported = {row["start"]: row["other patterns imported"] for row in rows_of("start_time")[2:]}
     assert {start: found for start, found in imported.items() if found != "none"} == {
-        "import graphs.teams.research": "map_reduce, review"
+        "import graphs.adaptive": "hierarchical, plan_execute",
+        "import graphs.teams.research": "map_reduce, review",
     }
 
 
