@@ -21,7 +21,7 @@ from langgraph.runtime import Runtime
 
 from nodes.agent import Brief, agent_node
 from nodes.decisions import Route, read_decision, with_shape
-from nodes.matching import find_name, match_agents, roster, shortlist
+from nodes.matching import find_name, match_agents, roster, shortlist, shown_matches
 from nodes.resolve import compose
 from nodes.roles import assistant, writer
 from nodes.roles import router as default_router
@@ -150,9 +150,8 @@ def finish_node(specialists: Sequence[AnyAgent]) -> Any:
         instead = bool(unsure) or stand_in(state) is not None
         status, reason = settle(worked or state["outcomes"])
         why = unsure or (reason if instead else "")
-        matches = match_agents(state["goal"], specialists)[: context_of(runtime).max_candidates]
-        shown = [{"agent": one.agent, "score": one.score, "words": list(one.words)} for one in matches]
-        record = {**state["route"], "taken": "default" if instead else "route", "why": why, "matches": shown}
+        matches = shown_matches(state["goal"], specialists, context_of(runtime).max_candidates)
+        record = {**state["route"], "taken": "default" if instead else "route", "why": why, "matches": matches}
         structured = {**((good[0]["structured"] or {}) if len(good) == 1 else {}), "route": record}
         if instead and any(not outcome["error"] for outcome in good):
             status = "completed"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from langchain_core.tools import BaseTool
 
@@ -40,6 +40,12 @@ def match_agents(task: str, agents: Sequence[AnyAgent]) -> list[Match]:
         score = sum(rare[term] * terms[term] * (_SATURATION + 1) / (terms[term] + _SATURATION) for term in shared)
         matches.append(Match(name, round(score, 6), tuple(shared)))
     return sorted(matches, key=lambda match: -match.score)
+
+
+def shown_matches(task: str, agents: Sequence[AnyAgent], most: int) -> list[dict[str, Any]]:
+    """Return the best matches as plain JSON, `{agent, score, words}`, for a person to see."""
+    best = match_agents(task, agents)[:most]
+    return [{"agent": match.agent, "score": match.score, "words": list(match.words)} for match in best]
 
 
 def shortlist(task: str, agents: Sequence[AnyAgent], most: int) -> tuple[AnyAgent, ...]:

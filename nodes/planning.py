@@ -22,7 +22,7 @@ from nodes.decisions import read_decision
 from nodes.executor import ExecutionState, latest_outcomes
 from nodes.failure import has_failed, without_work
 from nodes.layers.json_text import read_answers
-from nodes.matching import match_agents, roster, shortlist
+from nodes.matching import match_agents, roster, shortlist, shown_matches
 from nodes.spec import Agent, AnyAgent, name_of
 from nodes.turn import settle
 from nodes.wording import digest
@@ -38,6 +38,8 @@ from state.task import RunStatus
 MAX_REPAIRS = 2
 """Times that a planner is told what is wrong with its plan and asked again."""
 
+ASKED = ("Do not do the task. Answer with a plan: subtasks, each with id, task, agent and depends_on.",)
+"""What a planner is asked for, whoever it is."""
 _GIST = 400
 """Characters of a finished result that a planner is told."""
 _LIMITS: tuple[Limit, ...] = ("model_calls", "tool_calls", "tokens", "usd")
@@ -58,6 +60,8 @@ class PlanningState(ExecutionState, total=False):
     """What people said about a plan."""
     adjusted: list[str]
     """What was changed without the planner, and why."""
+    matches: list[dict[str, Any]]
+    """How well the agents that the planner was offered match the task."""
     left_out: list[str]
     """Ids of the outcomes of subtasks that did not fit into the budget."""
 
@@ -73,6 +77,7 @@ NO_PLAN: dict[str, Any] = {
     "notes": [],
     "adjusted": [],
     "left_out": [],
+    "matches": [],
 }
 """What a turn of a planning pattern begins with."""
 
@@ -96,7 +101,7 @@ def brief_planner(recipient: str, agents: Sequence[AnyAgent], more: Callable[[An
         if state["notes"]:
             context["Your last plan"] = describe_plan(state)
             context["Feedback on the plan"] = "\n".join(f"- {note}" for note in state["notes"])
-        return Envelope(sender="user", recipient=recipient, task=state["goal"], context=context)
+        return Envelope(sender="user", recipient=recipient, task=state["goal"], context=context, constraints=ASKED)
 
     return brief
 
@@ -129,7 +134,7 @@ def check_node(agents: Sequence[AnyAgent], *, taken: Collection[str] = ()) -> No
                 return {"problems": [describe_failure(asked)]}
             can_mend = asked["status"] == "ok" or _type(asked) in OUTPUT_ERRORS
             if can_mend and state["repairs"] < MAX_REPAIRS:
-                return {"problems": str(error).split("; "), "repairs": state["repairs"] + 1}
+                return {"problems": [str(error)], "repairs": state["repairs"] + 1}
             why = str(error) if asked["status"] == "ok" else describe_failure(asked)
             plan = merged(fallback_plan(state, agents), state)
             update["adjusted"] = [*state["adjusted"], f"one agent was given the whole task, since {why}"]
@@ -137,6 +142,7 @@ def check_node(agents: Sequence[AnyAgent], *, taken: Collection[str] = ()) -> No
         plan, left_out = trimmed(plan, agents, run.account, context_of(runtime), state)
         skipped = [_left_out(subtask, why, state) for subtask, why in left_out]
         update |= {"plan": plan.model_dump(mode="json"), "problems": [], "repairs": 0, "outcomes": skipped}
+        update["matches"] = shown_matches(state["goal"], agents, context_of(runtime).max_candidates)
         again = bool(state["plan"] and latest_outcomes(state))
         return {**update, "left_out": [outcome["id"] for outcome in skipped], "replans": state["replans"] + again}
 
@@ -253,9 +259,10 @@ def describe_plan(state: PlanningState) -> str:
 
 
 def account_for(state: PlanningState) -> dict[str, Any]:
-    """Return `{plan, results: {subtask id: outcome id}, replans, adjusted}`, for the result of a run."""
+    """Return `{plan, results: {subtask id: outcome id}, replans, adjusted, matches}`, for the result of a run."""
     done = {name: outcome["id"] for name, outcome in results(state).items()}
-    return {"plan": state["plan"], "results": done, "replans": state["replans"], "adjusted": state["adjusted"]}
+    noted = {"replans": state["replans"], "adjusted": state["adjusted"], "matches": state["matches"]}
+    return {"plan": state["plan"], "results": done, **noted}
 
 
 def why_not_begun(state: PlanningState) -> tuple[RunStatus, str]:

@@ -13,6 +13,7 @@ from acting import fails, run, says, statuses, told
 from cases import APPROVE, part, plan_of
 from graphs import adaptive, single
 from nodes import Agent, HumanAgent, ScriptedChatModel
+from nodes.planning import ASKED
 from nodes.scripted import Step
 from nodes.topology import Thresholds
 from state import Budget, ConfigurationError, Context
@@ -246,7 +247,7 @@ def test_the_planner_is_told_the_task_and_who_there_is_and_workers_their_subtask
     plans, x, y = planner(PLANS["parallel"]), says("x", "of a", description="Knows a."), worker("y")
     joiner = says("synthesizer", "joined")
     run(adaptive.build([x, y], planner=plans, synthesizer=joiner))
-    assert told(plans) == "the task\n\nAgents:\n- x: Knows a.\n- y"
+    assert told(plans) == f"the task\n\nAgents:\n- x: Knows a.\n- y\n\nConstraints:\n- {ASKED[0]}"
     assert (told(x), told(y)) == ("Do a.", "Do b.")
     assert told(joiner) == "the task\n\nResult of a (Do a.):\nof a\n\nResult of b (Do b.):\nof b"
 

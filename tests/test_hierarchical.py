@@ -19,6 +19,7 @@ from acting import fails, run, says, statuses, told
 from cases import APPROVE, part, plan_of
 from graphs import hierarchical, review, single
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
+from nodes.planning import ASKED
 from nodes.scripted import Step
 from state import Budget, ConfigurationError, Context, Envelope, InvalidAnswer
 from state.graph import Pattern
@@ -646,7 +647,7 @@ def test_manager_and_workers_are_told_what_they_need_and_nothing_else() -> None:
     assert told(x) == "Do a.\n\nConstraints:\n- In one line."
     assert told(y) == "Do b."
     assert told(y, 1) == "Do c.\n\nContext from b (Do b.):\nsecret of b"
-    assert told(lead) == "the whole task\n\nAgents:\n- x: Knows a.\n- y"
+    assert told(lead) == f"the whole task\n\nAgents:\n- x: Knows a.\n- y\n\nConstraints:\n- {ASKED[0]}"
     on_a = next(told(lead, at) for at in (1, 2) if told(lead, at).startswith("Do a."))
     assert on_a == (
         "Do a.\n\nDraft:\nsecret of a\n\nIt has to respect:\nIn one line.\n\nGiven to:\nx, try 1 of 3\n\n"
