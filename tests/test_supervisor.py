@@ -15,6 +15,7 @@ from langgraph.types import Command
 from acting import fails, run, says, statuses, told
 from graphs import parallel, single, supervisor
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
+from nodes.delegation import MAX_TASKS
 from nodes.scripted import Step, call, calls
 from state import Budget, ConfigurationError, Context
 from state.outcome import total_usage
@@ -398,7 +399,7 @@ def test_no_decision_starts_more_work_than_is_good() -> None:
     lead = leads(at_once(*(give("a", f"Do part {at}.") for at in range(300))), DONE)
     many = Agent("a", model=ScriptedChatModel(["done"] * 300))
     result = run(supervisor.build([many], supervisor=lead))
-    assert (asked(many), result["answer"]) == (supervisor.MAX_TASKS, "the answer")
+    assert (asked(many), result["answer"]) == (MAX_TASKS, "the answer")
     assert "50 of 300" in told(lead, 1)
 
 
