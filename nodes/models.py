@@ -14,6 +14,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -90,7 +91,7 @@ def describe_model(model: str | BaseChatModel | None) -> str:
         return model.stands_for or type(model).__name__
     if type(model).__name__ == "ExtractiveChatModel":
         return ENGINE_LABEL
-    provider, name = _provider_of(model), _name_of(model)
+    provider, name = _provider_of(type(model)), _name_of(model)
     return f"{provider}:{name}" if provider and name else name or type(model).__name__
 
 
@@ -157,7 +158,7 @@ def _load(provider: str, name: str, key: Hashable, overrides: dict[str, Any]) ->
 def _checked_instance(model: BaseChatModel, overrides: dict[str, Any]) -> BaseChatModel:
     if overrides:
         raise ModelError(f"{', '.join(overrides)}: for a model named by a string; set it on the {type(model).__name__}")
-    if network_models_forbidden() and _provider_of(model):
+    if network_models_forbidden() and _provider_of(type(model)):
         raise ModelError(f"model {describe_model(model)} needs the network, which is forbidden here; use a fake")
     return model
 
@@ -213,9 +214,10 @@ def _build_other(provider: str, name: str, options: dict[str, Any]) -> BaseChatM
     return model
 
 
-def _provider_of(model: BaseChatModel) -> str:
+@cache
+def _provider_of(kind: type[BaseChatModel]) -> str:
     """Return the provider whose package the model's class, or a base class of it, comes from; else an empty string."""
-    packages = (base.__module__.partition(".")[0] for base in type(model).__mro__)
+    packages = (base.__module__.partition(".")[0] for base in kind.__mro__)
     partners = (p for p in packages if p.startswith("langchain_") and p not in _NOT_PROVIDERS)
     return next(partners, "").removeprefix("langchain_")
 
