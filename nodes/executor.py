@@ -40,6 +40,10 @@ NOT_RUN = "DependencyFailed"
 """Type of the error of a subtask that was skipped because of one that it depends on."""
 
 
+_TURNS_OF_LOOP = 4
+"""Turns of the event loop that it takes a subtask to notice that what it waited for is done."""
+
+
 class Finished(TypedDict):
     """A subtask that is done, as long as it is given the same."""
 
@@ -135,6 +139,8 @@ class _Execution:
         self.urgency = board.plan.remaining(board.seconds)
         self.places = Places(context_of(board.runtime).max_concurrency)
         self.one_failed = asyncio.Event()
+        self.holding: set[str] = set()
+        self.freeing: set[asyncio.Task[None]] = set()
         self.more: More | None = None
         self.budgets: Mapping[str, Budget] = {}
         self.results: dict[str, asyncio.Future[_Result]] = {}
@@ -151,6 +157,7 @@ class _Execution:
                 self.results[subtask.id] = work[subtask.agent](subtask.id)
                 self.results[subtask.id].add_done_callback(self._note)
         await asyncio.wait(self.results.values())
+        await asyncio.gather(*self.freeing)
         errors = [error for result in self.results.values() if (error := result.exception()) is not None]
         if errors:
             self.board.send()
@@ -170,7 +177,13 @@ class _Execution:
         """See what a task gave, also one whose result was saved before a crash."""
         if result.cancelled() or result.exception() is not None:
             return
-        self.board.move(result.result()["subtask"], "done")
+        name = result.result()["subtask"]
+        self.board.move(name, "done")
+        if name in self.holding:
+            self.holding.discard(name)
+            freeing = asyncio.get_running_loop().create_task(self._give_back(self.subtasks[name].agent))
+            self.freeing.add(freeing)
+            freeing.add_done_callback(self.freeing.discard)
         outcome = result.result()["outcome"]
         if self.fail_fast and outcome is not None and has_failed(outcome):
             self.one_failed.set()
@@ -188,10 +201,19 @@ class _Execution:
             return _Result(subtask=subtask.id, inputs=inputs, outcome=outcome)
         self.board.move(subtask.id, "ready")
         await self.places.take(subtask.agent, limit=limit, priority=self.urgency[subtask.id])
+        self.holding.add(subtask.id)
         try:
             return _Result(subtask=subtask.id, inputs=inputs, outcome=await self._run(subtask, given))
-        finally:
+        except BaseException:
+            self.holding.discard(subtask.id)
             self.places.give_back(subtask.agent)
+            raise
+
+    async def _give_back(self, agent: str) -> None:
+        """Free a place once those that waited for the result have asked for one: the most urgent of all is to get it."""
+        for _ in range(_TURNS_OF_LOOP):
+            await asyncio.sleep(0)
+        self.places.give_back(agent)
 
     async def _given(self, subtask: Subtask) -> dict[str, Outcome] | None:
         """Wait for what a subtask depends on and return it by id; None when something of it was not begun.

@@ -46,7 +46,7 @@ class Places:
         admitted = asyncio.get_running_loop().create_future()
         waiter = _Waiter(-priority, next(self._turns), owner, limit, admitted)
         insort(self._waiting, waiter)
-        self._admit()
+        asyncio.get_running_loop().call_soon(self._admit)  # all who ask in one turn of the loop are looked at together
         try:
             await admitted
         except asyncio.CancelledError:
