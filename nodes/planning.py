@@ -128,7 +128,8 @@ def check_node(agents: Sequence[AnyAgent], *, taken: Collection[str] = ()) -> No
         """See whether the plan can be executed, and fits into what is left of the budget."""
         asked, update = state["outcomes"][-1], dict[str, Any]()
         try:
-            plan = merged(checked(state["proposal"], names, taken, state), state)
+            most = context_of(runtime).max_items
+            plan = merged(checked(state["proposal"], names, taken, state, most=most), state)
         except PlanError as error:
             if asked["status"] == "stopped":
                 return {"problems": [describe_failure(asked)]}
@@ -149,8 +150,10 @@ def check_node(agents: Sequence[AnyAgent], *, taken: Collection[str] = ()) -> No
     return check
 
 
-def checked(proposal: Mapping[str, Any], names: Sequence[str], taken: Collection[str], state: PlanningState) -> Plan:
-    """Return a proposal as a valid plan; it may depend on what is finished.
+def checked(
+    proposal: Mapping[str, Any], names: Sequence[str], taken: Collection[str], state: PlanningState, *, most: int
+) -> Plan:
+    """Return a proposal as a valid plan of at most that many subtasks; it may depend on what is finished.
 
     Raises:
         PlanError: Says everything that is wrong with it.
@@ -162,6 +165,8 @@ def checked(proposal: Mapping[str, Any], names: Sequence[str], taken: Collection
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
         raise PlanError("the plan has another shape: " + "; ".join(wrong)) from None
+    if len(plan.subtasks) > most:
+        raise PlanError(f"the plan has {len(plan.subtasks)} subtasks; expected at most max_items={most}")
     if bad := sorted({one.id for one in plan.subtasks if one.id in taken or "#" in one.id}):
         raise PlanError(f"subtask ids {bad} cannot be used: without '#', and none of {sorted(taken)}")
     merged(plan, state).validate_for(names)
@@ -206,7 +211,7 @@ def trimmed(
         over = [
             f"needs {needs[limit]:g} {limit}, {left[limit]:g} left" for limit in _LIMITS if needs[limit] > left[limit]
         ]
-        over += [f"ends after {end:g} s, {seconds:g} s left"] if end > seconds else []
+        over += [f"ends after {end:g} seconds, {seconds:g} left"] if end > seconds else []
         over += [f"needs {missing[0]}, which was left out"] if missing else []
         if over:
             left_out.append((subtask, "; ".join(over)))

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from acting import fails, run, says, statuses, told
-from graphs import router, single
+from graphs import router, single, supervisor
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
 from nodes.scripted import Step
 from state import Budget, ConfigurationError
@@ -71,8 +72,7 @@ def test_a_name_is_known_in_whatever_dress(said: Any) -> None:
 def test_an_unknown_name_beside_a_known_one_is_dropped_and_noted() -> None:
     result = run(router.build([expert("law"), expert("tax")], router=chooses("nobody", "law")))
     assert (result["answer"], result["status"]) == ("law says", "completed")
-    assert route_of(result)["agents"] == ["law"]
-    assert "nobody" in json.dumps(route_of(result))
+    assert (route_of(result)["agents"], route_of(result)["unknown"]) == (["law"], ["nobody"])
 
 
 def test_the_router_is_told_the_task_and_who_there_is_and_a_specialist_the_task_alone() -> None:
@@ -98,6 +98,32 @@ def test_what_a_human_sees_of_the_choice_is_plain_json() -> None:
     team = [expert("law", knows="Knows contracts."), expert("tax")]
     structured = run(router.build(team, router=chooses("law")), task="My contract")["structured"]
     assert json.loads(json.dumps(structured)) == structured
+    assert set(structured["route"]) == {
+        *("agents", "confidence", "reason", "unknown"),
+        *("failed", "taken", "why", "matches"),
+    }
+
+
+def test_answers_stand_in_the_order_in_which_their_authors_were_chosen() -> None:
+    result = run(router.build([expert("law"), expert("tax"), expert("art")], router=chooses("art", "law")))
+    assert result["answer"] == "## art\n\nart says\n\n## law\n\nlaw says"
+
+
+@pytest.mark.parametrize("said", ['I say:\n```json\n{"agents": ["tax"], "confidence": 0.8}\n```', "**Tax**"])
+def test_a_graph_may_choose_in_json_or_in_a_word(said: str) -> None:
+    desk = single.build(says("inner", said)).compile(name="desk")
+    result = run(router.build([expert("law"), expert("tax")], router=desk))
+    assert (result["answer"], route_of(result)["agents"], route_of(result)["taken"]) == ("tax says", ["tax"], "route")
+
+
+def test_a_person_may_be_the_router() -> None:
+    builder = router.build([expert("law"), expert("tax")], router=HumanAgent("boss"))
+    graph = builder.compile(checkpointer=InMemorySaver(), name="r")
+    graph.invoke({"task": "the task"}, THREAD)
+    (request,) = graph.get_state(THREAD).interrupts
+    assert "- law: Knows law." in request.value["action_requests"][0]["description"]
+    decision = {"decisions": [{"type": "respond", "message": "tax"}]}
+    assert graph.invoke(Command(resume={request.id: decision}), THREAD)["answer"] == "tax says"
 
 
 # --- the default
@@ -228,6 +254,40 @@ def test_a_budget_that_has_ended_leads_to_no_default(calls: int) -> None:
     assert desk.model.requests == []
 
 
+def cut_short(name: str) -> Agent:
+    """Return a specialist whose own limit stops it after its first words."""
+
+    def look(subject: str) -> str:
+        """Look a subject up."""
+        return f"All about {subject}."
+
+    lookup = {"name": "look", "args": {"subject": name}, "id": "c1"}
+    model = ScriptedChatModel([AIMessage(f"{name} got half way.", tool_calls=[lookup])])
+    return Agent(name, f"Knows {name}.", tools=[look], model=model, policy=Policy(budget=Budget(model_calls=1)))
+
+
+@pytest.mark.parametrize("stopped", ["law", "art"])
+def test_the_work_of_a_specialist_that_a_limit_stopped_is_kept(stopped: str) -> None:
+    team = [cut_short(name) if name == stopped else fails(name) for name in ("law", "art")]
+    result = run(router.build(team, router=chooses("law", "art"), default=expert("desk")))
+    assert (result["answer"], result["status"]) == (f"{stopped} got half way.", "stopped")
+    assert "BudgetExceeded" in result["reason"]
+    assert "(ValueError: broken)" in result["reason"]
+    assert "desk" not in statuses(result)
+
+
+def test_an_answer_is_worth_more_than_the_work_of_one_who_was_stopped() -> None:
+    result = run(router.build([cut_short("law"), expert("art")], router=chooses("law", "art")))
+    assert (result["answer"], result["status"]) == ("art says", "partial")
+
+
+def test_a_limit_that_stopped_one_of_those_who_were_chosen_leads_to_no_default() -> None:
+    stopped = says("law", "never asked", policy=Policy(budget=Budget(model_calls=0)))
+    result = run(router.build([stopped, fails("art"), expert("tax")], router=chooses("law", "art"), default="tax"))
+    assert (result["answer"], result["status"]) == ("", "failed")
+    assert sorted(statuses(result)) == ["art", "law", "router"]
+
+
 # --- people, nesting, arguments
 
 
@@ -250,6 +310,14 @@ def test_a_specialist_may_be_a_router_itself() -> None:
     assert (result["answer"], result["status"]) == ("tax says", "completed")
     graph = router.build([expert("law"), expert("tax")], router=single.build(says("a", "tax")).compile(name="desk"))
     assert run(graph)["answer"] == "tax says"
+
+
+def test_a_specialist_may_be_a_supervisor_and_the_default_stands_in_where_that_fails() -> None:
+    give = {"agent": "clerk", "task": "Look.", "reason": "It can."}
+    for steps, answer in (([give, {"answer": "from below"}], "from below"), ([ValueError("gone")] * 5, "tax says")):
+        office = supervisor.build([expert("clerk")], supervisor=says("boss", *steps)).compile(name="office")
+        result = run(router.build([office, expert("tax")], router=chooses("office"), default="tax"))
+        assert (result["answer"], result["status"]) == (answer, "completed")
 
 
 def test_a_team_that_did_its_task_in_part_makes_the_run_partial() -> None:

@@ -113,6 +113,23 @@ def test_a_supervisor_of_ones_own_may_decide_in_structure_or_in_json(said: Any) 
     assert (given(result), result["answer"]) == ([("a", "ok")], "the answer")
 
 
+SEVERAL = {
+    "one after the other": f"First {json.dumps(give('a'))} and then\n{json.dumps(give('b'))}",
+    "a list": json.dumps([give("a"), give("b")]),
+    "a list in a fence": f"```json\n{json.dumps([give('a'), give('b')])}\n```",
+    "with an answer": f"{json.dumps(give('a'))}\n{json.dumps(give('b'))}\n{json.dumps({'answer': 'too early'})}",
+}
+
+
+@pytest.mark.parametrize("said", SEVERAL.values(), ids=SEVERAL)
+def test_several_tasks_may_stand_in_the_text_of_a_function_or_a_graph(said: str) -> None:
+    graph = single.build(says("inner", said, json.dumps(DONE))).compile(name="lead")
+    for lead in (function_of([said, json.dumps(DONE)]), graph):
+        result = run(supervisor.build([worker("a"), worker("b")], supervisor=lead))
+        assert list(statuses(result)) == ["lead", "a", "b", "lead#2"]
+        assert (result["answer"], result["status"]) == ("the answer", "completed")
+
+
 def test_the_text_of_a_supervisor_that_answers_without_json_is_the_answer() -> None:
     result = run(supervisor.build([worker("a")], supervisor=function_of([give("a"), "All is well."])))
     assert (result["answer"], result["status"]) == ("All is well.", "completed")
@@ -365,6 +382,19 @@ def test_a_circle_of_tasks_ends_the_run_with_the_latest_replies(names: str) -> N
     assert result["reason"].startswith(f"loop: {', '.join(names)} ")
     assert result["answer"].partition(" found ")[0] in names
     assert asked(lead) == 3 * len(names)
+
+
+def test_wrong_decisions_in_between_do_not_hide_a_circle() -> None:
+    lead = leads(*[give("a"), give("nobody")] * 9)
+    result = run(supervisor.build([worker("a")], supervisor=lead))
+    assert (result["status"], asked(lead), len(given(result))) == ("stopped", 5, 2)
+    assert result["reason"].startswith("loop: a ")
+
+
+def test_the_same_worker_with_ever_new_tasks_is_in_no_circle() -> None:
+    steps = [give("a", f"Read chapter {at}.") for at in range(6)]
+    result = run(supervisor.build([worker("a")], supervisor=leads(*steps, DONE)))
+    assert (result["answer"], result["status"]) == ("the answer", "completed")
 
 
 def test_a_circle_of_failures_has_no_answer_and_is_no_success() -> None:
