@@ -93,12 +93,12 @@ def approve_node(agents: Sequence[AnyAgent], taken: Sequence[str]) -> Any:
     """Return the node that puts the plan to a person."""
     names = [name_of(agent) for agent in agents]
 
-    async def approve(state: PlanExecuteState) -> dict[str, Any]:
+    async def approve(state: PlanExecuteState, runtime: Runtime[Any]) -> dict[str, Any]:
         """Pause for a person: approve, edit the plan, or send it back with reasons."""
 
         def can_be_executed(decision: Decision) -> None:
             if decision.edited_action is not None:
-                checked(decision.edited_action.args, names, taken, state)
+                checked(decision.edited_action.args, names, taken, state, most=context_of(runtime).max_items)
 
         text = f"Plan for: {state['goal']}\n{describe_plan(state)}"
         decision, update = ask_about_proposal(state, text, check=can_be_executed)

@@ -6,7 +6,8 @@ The default route is taken when the router is unsure, names nobody, fails, or wh
 would be a single point of failure.
 
 Use it when: tasks are of distinct kinds, each with its own specialist.
-Costs: 1 + k model calls for k specialists, and 1 more where the default has to stand in. Ends: one choice, one default.
+Costs: 1 + k model calls for k specialists, and 1 more where the default has to stand in.
+Ends: one choice, one default.
 Source: routing, "Building effective agents" (Anthropic, 2024).
 """
 
@@ -86,11 +87,17 @@ def why_default(state: RouterState, least: float) -> str:
     return ""
 
 
+def took_default(state: RouterState, least: float) -> bool:
+    """Whether the default route was taken: instead of the choice, or because somebody works whom nobody chose."""
+    chosen = state["route"]["agents"]
+    return bool(why_default(state, least)) or any(node_of(outcome) not in chosen for outcome in state["outcomes"][1:])
+
+
 def default_of(state: RouterState, default: str, specialists: Sequence[AnyAgent]) -> str:
-    """Return who stands in: the default, or without one the specialist not tried yet that matches the task best."""
+    """Return who stands in: the default, or without one the specialist that matches best; nobody who was tried."""
     tried = {node_of(outcome) for outcome in state["outcomes"][1:]}
-    best = [match.agent for match in match_agents(state["goal"], specialists) if match.agent not in tried]
-    return default or (best[0] if best else "")
+    best = [default] if default else [match.agent for match in match_agents(state["goal"], specialists)]
+    return next((name for name in best if name not in tried), "")
 
 
 def route_choice(
@@ -116,28 +123,24 @@ def route_results(default: str, specialists: Sequence[AnyAgent]) -> Callable[[Ro
     """Return the router behind the specialists: to who stands in, once, when all that were chosen failed."""
 
     def route(state: RouterState, runtime: Runtime[Any]) -> str:
-        worked = state["outcomes"][1:]
-        stood_in = why_default(state, context_of(runtime).min_confidence) or stand_in(state)
-        if stood_in or not all(outcome["status"] not in ("ok", "stopped") for outcome in worked):
+        good_or_stopped = any(outcome["status"] in ("ok", "stopped") for outcome in state["outcomes"][1:])
+        if took_default(state, context_of(runtime).min_confidence) or good_or_stopped:
             return "finish"
-        instead = default_of(state, default, specialists)
-        return instead if instead and instead not in map(node_of, worked) else "finish"
+        return default_of(state, default, specialists) or "finish"
 
     return route
 
 
-def stand_in(state: RouterState) -> Outcome | None:
-    """Return what the one gave who stood in for those that were chosen, if somebody did."""
-    chosen = state["route"]["agents"]
-    return next((outcome for outcome in state["outcomes"][1:] if node_of(outcome) not in chosen), None)
-
-
 def in_order(state: RouterState) -> list[Outcome]:
     """Return what those gave who worked: in the order in which the router named them, then who stood in."""
-    chosen = state["route"]["agents"]
-    return sorted(
-        state["outcomes"][1:], key=lambda o: chosen.index(node_of(o)) if node_of(o) in chosen else len(chosen)
-    )
+    place = {name: at for at, name in enumerate(state["route"]["agents"])}
+    return sorted(state["outcomes"][1:], key=lambda outcome: place.get(node_of(outcome), len(place)))
+
+
+def best_of(worked: Sequence[Outcome]) -> list[Outcome]:
+    """Return what succeeded; where nothing did, the work of those who were stopped."""
+    good = [outcome for outcome in worked if outcome["status"] == "ok"]
+    return good or [outcome for outcome in worked if outcome["status"] == "stopped" and outcome["output"].strip()]
 
 
 def finish_node(specialists: Sequence[AnyAgent]) -> Any:
@@ -145,18 +148,23 @@ def finish_node(specialists: Sequence[AnyAgent]) -> Any:
 
     async def finish(state: RouterState, runtime: Runtime[Any]) -> dict[str, Any]:
         """Give the specialist's answer, or each under its name; say how the route was chosen."""
-        worked, unsure = in_order(state), why_default(state, context_of(runtime).min_confidence)
-        good = [outcome for outcome in worked if outcome["status"] == "ok"]
-        instead = bool(unsure) or stand_in(state) is not None
+        knobs, worked = context_of(runtime), in_order(state)
+        best, unsure = best_of(worked), why_default(state, knobs.min_confidence)
+        instead = took_default(state, knobs.min_confidence)
         status, reason = settle(worked or state["outcomes"])
-        why = unsure or (reason if instead else "")
-        matches = shown_matches(state["goal"], specialists, context_of(runtime).max_candidates)
-        record = {**state["route"], "taken": "default" if instead else "route", "why": why, "matches": matches}
-        structured = {**((good[0]["structured"] or {}) if len(good) == 1 else {}), "route": record}
-        if instead and any(not outcome["error"] for outcome in good):
+        record = {
+            **state["route"],
+            "taken": "default" if instead else "route",
+            "why": unsure or (reason if instead else ""),
+            "matches": shown_matches(state["goal"], specialists, knobs.max_candidates),
+        }
+        structured = {**((best[0]["structured"] or {}) if len(best) == 1 else {}), "route": record}
+        if instead and any(outcome["status"] == "ok" and not outcome["error"] for outcome in best):
             status = "completed"
+        elif best and status == "failed":
+            status = "stopped"
         reason = "; ".join(part for part in (unsure if worked else "", reason) if part)
-        return conclude(state, compose(good)[0] if good else "", status=status, reason=reason, structured=structured)
+        return conclude(state, compose(best)[0] if best else "", status=status, reason=reason, structured=structured)
 
     return finish
 

@@ -42,8 +42,7 @@ def progress_of(plan: Plan, standings: Mapping[str, Standing], seconds: Mapping[
         standings: Of each subtask, by id.
         seconds: How long each takes, by id.
     """
-    left = {name: 0.0 if standings[name] == "done" else seconds[name] for name in standings}
-    path = [name for name in plan.critical_path(left) if standings[name] != "done"]
+    path = _not_done(plan, standings).critical_path(seconds)
     waiting = {}
     for subtask in plan.subtasks:
         if standings[subtask.id] == "waiting":
@@ -55,9 +54,16 @@ def progress_of(plan: Plan, standings: Mapping[str, Standing], seconds: Mapping[
         running=[name for name, standing in standings.items() if standing == "running"],
         waiting=waiting,
         critical_path=path,
-        seconds_left=round(sum(left[name] for name in path), 6),
+        seconds_left=round(sum(seconds[name] for name in path), 6),
         bottleneck=path[0] if path else "",
     )
+
+
+def _not_done(plan: Plan, standings: Mapping[str, Standing]) -> Plan:
+    """Return the part of a plan that is not done yet, without what it need not wait for any more."""
+    left = [subtask for subtask in plan.subtasks if standings[subtask.id] != "done"]
+    needs = {one.id: tuple(name for name in one.depends_on if standings[name] != "done") for one in left}
+    return Plan(subtasks=tuple(one.model_copy(update={"depends_on": needs[one.id]}) for one in left))
 
 
 class Board:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from langgraph.graph import END, START
 from pydantic import BaseModel
 
 from cases import says as says
 from nodes import Agent, ScriptedChatModel
+from nodes.executor import ExecutionState, execute_node
+from nodes.turn import begin_node
 from state import Context
+from state.graph import PatternBuilder
 
 REVISE = {"verdict": "revise", "issues": ["Too short."], "score": 0.2}
 ACCEPT = {"verdict": "accept", "issues": [], "score": 1.0}
@@ -43,6 +48,17 @@ def run(builder: Any, task: str = "the task", **context: Any) -> dict[str, Any]:
     """Run a pattern and return its final state."""
     result: dict[str, Any] = builder.compile(name="p").invoke({"task": task}, context=Context(**context))
     return result
+
+
+def executing(plan: dict[str, Any], agents: Sequence[Any], **options: Any) -> PatternBuilder:
+    """Return a graph that does nothing but execute a plan."""
+    builder = PatternBuilder(ExecutionState)
+    builder.add_node("begin", begin_node(plan=plan, finished={}, pending=[]))
+    builder.add_node("execute", execute_node(agents, **options))
+    builder.add_edge(START, "begin")
+    builder.add_edge("begin", "execute")
+    builder.add_conditional_edges("execute", lambda state: "execute" if state["pending"] else END, ["execute", END])
+    return builder
 
 
 def statuses(result: dict[str, Any]) -> dict[str, str]:

@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 
-from acting import says, statuses
+from acting import executing, says, statuses
 from cases import part, plan_of
 from graphs import plan_execute
-from nodes.executor import ExecutionState, execute_node
-from nodes.turn import begin_node
 from state import Context, Plan
 from state.errors import PlanError
-from state.graph import PatternBuilder
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOL_PLANS = json.loads((ROOT / "tests" / "data" / "tool_plans.json").read_text("utf-8"))
@@ -43,13 +40,7 @@ async def done_in_order(plan: Plan, width: int) -> None:
         return "done"
 
     told = [one.model_copy(update={"agent": "w", "task": one.id}) for one in plan.subtasks]
-    builder = PatternBuilder(ExecutionState)
-    given = Plan(subtasks=tuple(told)).model_dump(mode="json")
-    builder.add_node("begin", begin_node(plan=given, finished={}, pending=[]))
-    builder.add_node("execute", execute_node([w]))
-    builder.set_entry_point("begin")
-    builder.add_edge("begin", "execute")
-    builder.set_finish_point("execute")
+    builder = executing(Plan(subtasks=tuple(told)).model_dump(mode="json"), [w])
     result = await builder.compile().ainvoke({"task": "t"}, context=Context(max_concurrency=width))
     assert statuses(result) == dict.fromkeys(needs, "ok")
     assert begun == Counter(list(needs))

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from acting import fails, run, says, statuses, told
-from graphs import router, single, supervisor
+from acting import Opinion, fails, run, says, statuses, told
+from graphs import parallel, router, single, supervisor
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
 from nodes.scripted import Step
 from state import Budget, ConfigurationError
@@ -54,7 +54,7 @@ def test_the_one_that_is_chosen_answers_and_its_answer_is_given_as_it_is() -> No
 
 
 def test_several_that_are_chosen_all_answer_and_stand_under_their_names() -> None:
-    result = run(router.build([expert("law"), expert("tax"), expert("art")], router=chooses("law", "art", "law")))
+    result = run(router.build([expert("law"), expert("tax"), expert("art")], router=chooses("law", "art", "LAW")))
     assert result["answer"] == "## law\n\nlaw says\n\n## art\n\nart says"
     assert statuses(result) == {"router": "ok", "law": "ok", "art": "ok"}
     assert (result["status"], route_of(result)["agents"]) == ("completed", ["law", "art"])
@@ -104,6 +104,27 @@ def test_what_a_human_sees_of_the_choice_is_plain_json() -> None:
     }
 
 
+def test_the_structure_of_a_single_answer_is_kept_beside_the_route() -> None:
+    law = says("law", Opinion(answer="yes", confidence=0.7), response_format=Opinion)
+    structured = run(router.build([law, expert("tax")], router=chooses("law")))["structured"]
+    assert (structured["answer"], structured["confidence"], structured["route"]["agents"]) == ("yes", 0.7, ["law"])
+
+
+def test_the_router_and_who_works_remember_the_conversation() -> None:
+    chooser, law, desk = chooses("law"), fails("law"), expert("desk")
+    graph = router.build([law], router=chooser, default=desk).compile(name="r")
+    graph.invoke({"messages": [HumanMessage("My name is Ada."), AIMessage("Hello."), HumanMessage("the task")]})
+    for agent in (chooser, law, desk):
+        assert isinstance(agent.model, ScriptedChatModel)
+        assert "My name is Ada." in [message.text for message in agent.model.requests[0].messages]
+
+
+def test_a_router_that_answers_in_prose_is_asked_again_for_its_choice() -> None:
+    chooser = says("router", "Somebody who knows taxes.", {"agents": ["tax"], "confidence": 0.9})
+    result = run(router.build([expert("law"), expert("tax")], router=chooser))
+    assert (result["answer"], route_of(result)["taken"]) == ("tax says", "route")
+
+
 def test_answers_stand_in_the_order_in_which_their_authors_were_chosen() -> None:
     result = run(router.build([expert("law"), expert("tax"), expert("art")], router=chooses("art", "law")))
     assert result["answer"] == "## art\n\nart says\n\n## law\n\nlaw says"
@@ -141,6 +162,13 @@ def test_a_router_that_is_unsure_takes_the_default_route(confidence: str) -> Non
     why = [value for key, value in route_of(result).items() if key != "confidence"]
     assert "confidence" in json.dumps(why)
     json.dumps(route_of(result), allow_nan=False)
+
+
+def test_an_unsure_choice_of_the_very_default_is_the_default_route() -> None:
+    result = run(router.build([expert("law"), expert("tax")], router=chooses("law", confidence=0.2), default="law"))
+    assert (result["answer"], result["status"]) == ("law says", "completed")
+    assert (route_of(result)["taken"], route_of(result)["agents"]) == ("default", ["law"])
+    assert result["reason"] == route_of(result)["why"] == "the router's confidence was 0.2, below 0.5"
 
 
 def test_how_sure_a_router_must_be_is_a_knob_of_the_run() -> None:
@@ -203,7 +231,20 @@ def test_the_default_stands_in_for_a_specialist_that_fails(policy: Policy) -> No
     assert (result["answer"], result["status"]) == ("desk says", "completed")
     assert "law " in result["reason"]
     assert "(ValueError: broken)" in result["reason"]
-    assert route_of(result)["taken"] == "default"
+    assert (route_of(result)["taken"], route_of(result)["why"]) == ("default", result["reason"])
+
+
+def test_nobody_stands_in_for_who_stood_in_already() -> None:
+    for chooser in (fails("router"), chooses("law", confidence=0.1)):
+        team = [says("law", *[ValueError("broken")] * 5), expert("tax")]
+        result = run(router.build(team, router=chooser))
+        assert (result["answer"], result["status"], list(statuses(result))) == ("", "failed", ["router", "law"])
+
+
+def test_a_default_that_did_the_task_in_part_makes_the_run_partial() -> None:
+    desk = parallel.build([says("x", "half"), fails("y")]).compile(name="desk")
+    result = run(router.build([fails("law")], router=chooses("law"), default=desk))
+    assert (result["answer"], result["status"], route_of(result)["taken"]) == ("half", "partial", "default")
 
 
 def test_the_default_stands_in_for_a_specialist_that_hangs() -> None:

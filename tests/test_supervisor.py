@@ -137,6 +137,19 @@ def test_the_text_of_a_supervisor_that_answers_without_json_is_the_answer() -> N
     assert run(supervisor.build([worker("a")], supervisor=lead))["answer"] == "All is well."
 
 
+def test_an_answer_that_a_team_as_supervisor_gave_in_part_is_partial() -> None:
+    lead = parallel.build([says("x", "All is well."), fails("y")]).compile(name="lead")
+    result = run(supervisor.build([worker("a")], supervisor=lead))
+    assert (result["answer"], result["status"]) == ("All is well.", "partial")
+    assert "y failed (ValueError: broken)" in result["reason"]
+
+
+def test_a_decision_in_the_text_counts_where_the_structure_beside_it_is_none() -> None:
+    said = {"answer": json.dumps(give("a")), "structured": {"mood": "good"}}
+    result = run(supervisor.build([worker("a")], supervisor=function_of([said, DONE])))
+    assert (given(result), result["answer"]) == ([("a", "ok")], "the answer")
+
+
 def test_an_answer_beside_tasks_waits_for_them_and_the_record_says_so() -> None:
     lead = leads(at_once(give("a"), {"answer": "too early"}), DONE)
     result = run(supervisor.build([worker("a")], supervisor=lead))
@@ -315,6 +328,7 @@ def test_a_team_that_did_its_task_in_part_makes_the_run_partial() -> None:
     lead = leads(give("team"), DONE)
     result = run(supervisor.build([team], supervisor=lead))
     assert "half" in told(lead, 1)
+    assert "team done in part (TeamPartial: y failed (ValueError: broken))" in told(lead, 1)
     assert (result["answer"], result["status"]) == ("the answer", "partial")
 
 

@@ -7,28 +7,21 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from nodes.engine.evidence import Evidence, Quote
+from nodes.engine import phrases
+from nodes.engine.coverage import SUFFICIENT
 from nodes.engine.material import Material, all_abstain
-from nodes.engine.phrases import NO_MODEL, ONLY_REPEATS, abstain, lacks_model, text_abstains, unsaid
+from nodes.engine.phrases import lacks_model, says_nothing, unsaid
 from nodes.engine.question import Question
 from nodes.engine.request import Source
 from nodes.engine.selection import Excerpt, choose, excerpts
 from nodes.engine.sentences import Unit, units
-from nodes.engine.words import COMMON, key_terms, terms, tokens
+from nodes.engine.words import COMMON, key_terms, plain, terms, tokens
 
 GIVEN_SUFFICIENT = 0.4  # coverage; a text that comes with its question is likely about it, so less proves it
 SHORT_RESULT = 40  # words of a tool's result that is given as it is
 QUOTES_FOR = {
-    "definition": 3,
-    "quantity": 3,
-    "time": 2,
-    "person": 2,
-    "yesno": 3,
-    "reason": 4,
-    "method": 5,
-    "list": 5,
-    "open": 5,
-}
+    "time": 2, "person": 2, "definition": 3, "quantity": 3, "yesno": 3, "reason": 4, "method": 5, "list": 5, "open": 5
+}  # fmt: skip
 
 
 def write_answer(material: Material) -> str:
@@ -39,21 +32,18 @@ def write_answer(material: Material) -> str:
         return _from_given(material)
     said = [source.text for source in material.request.uncited]
     if any(lacks_model(text) for text in said):
-        return NO_MODEL
-    if all_abstain(said):
-        return abstain(material.searched)
-    if material.request.steps:
-        return abstain(material.searched)
-    return NO_MODEL
+        return phrases.STILL_NO_MODEL if material.request.talk else phrases.NO_MODEL
+    return phrases.abstain(material.searched) if all_abstain(said) or material.request.steps else phrases.NO_MODEL
 
 
 def write_summary(material: Material) -> str:
     """Answer in at most two quotes."""
-    if not material.sources or not (material.sufficient or not material.grounded):
-        return write_answer(material)
-    if not material.grounded:
+    if material.given and not material.grounded:
         return render(central(material.given, limit=2))
-    return render(excerpts(material.evidence, [*_best(material)][:2]))
+    if not material.answered:
+        return write_answer(material)
+    best = max(material.answered, key=lambda part: part.evidence.coverage).evidence
+    return render(excerpts(best, choose(best, limit=2)))
 
 
 def render(found: Iterable[Excerpt]) -> str:
@@ -82,30 +72,39 @@ def central(sources: Sequence[Source], *, limit: int) -> list[Excerpt]:
     return found
 
 
-def _grounded(material: Material) -> str:
-    if not material.sufficient:
-        return abstain(material.searched, _surface(material.question, material.evidence.missing))
-    seen: set[tuple[Source, int]] = set()
-    paragraphs = []
-    for part in material.parts:
-        if not part.evidence.sufficient:
-            paragraphs.append(unsaid(part.text))
-            continue
-        limit = QUOTES_FOR[part.evidence.question.kind] if len(material.parts) == 1 else 3
-        found = _unseen(excerpts(part.evidence, choose(part.evidence, limit=limit)), seen)
-        paragraphs.append(render(found))
-    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
-
-
-def _unseen(found: list[Excerpt], seen: set[tuple[Source, int]]) -> list[Excerpt]:
-    """Leave out what an earlier part already quoted."""
+def unseen(found: Iterable[Excerpt], seen: set[str], said: str = "") -> list[Excerpt]:
+    """Leave out what is quoted already, and what was said; what is left counts as quoted from then on."""
     kept = []
     for excerpt in found:
-        fresh = tuple(unit for unit in excerpt.units if (excerpt.source, unit.place) not in seen)
-        seen.update((excerpt.source, unit.place) for unit in fresh)
+        fresh = tuple(unit for unit in excerpt.units if unit.text not in seen and plain(unit.text) not in said)
+        seen.update(unit.text for unit in fresh)
         if fresh:
             kept.append(Excerpt(excerpt.source, fresh))
     return kept
+
+
+def _grounded(material: Material) -> str:
+    if not material.sufficient and says_nothing(material.request.talk):
+        return phrases.abstain(())  # it was said before what was searched for
+    if not material.sufficient:
+        return phrases.abstain(material.searched, _surface(material.question, material.evidence.missing))
+    new = _by_parts(material, SUFFICIENT, material.request.talk)
+    if any(new) or not material.request.talk:
+        pairs = zip(material.parts, new, strict=True)
+        written = [render(found) if part.evidence.sufficient else unsaid(part.text) for part, found in pairs]
+        return "\n\n".join(text for text in written if text)
+    return f"{phrases.NOTHING_NEW}\n\n{render(_briefly(_by_parts(material, SUFFICIENT)))}"
+
+
+def _by_parts(material: Material, least: float, said: str = "") -> list[list[Excerpt]]:
+    """Quote for each part of the task that is covered at least so far, each quote once and none that was said."""
+    seen: set[str] = set()
+    found = []
+    for part in material.parts:
+        limit = QUOTES_FOR[part.evidence.question.kind] if len(material.parts) == 1 else 3
+        chosen = choose(part.evidence, limit=limit) if part.evidence.coverage >= least else []
+        found.append(unseen(excerpts(part.evidence, chosen), seen, said))
+    return found
 
 
 def _from_given(material: Material) -> str:
@@ -115,23 +114,26 @@ def _from_given(material: Material) -> str:
     called = {step.name for step in material.request.steps}
     if all(source.origin in called and len(tokens(source.text)) <= SHORT_RESULT for source in sources):
         return "\n".join(f"{source.origin}: {', '.join(source.text.split(chr(10) * 2)).strip()}" for source in sources)
-    if evidence.coverage >= GIVEN_SUFFICIENT and evidence.question.terms:
-        found = excerpts(evidence, choose(evidence, limit=max(4, 2 * len(sources))))
+    if len(material.parts) > 1 and all(part.evidence.coverage >= GIVEN_SUFFICIENT for part in material.parts):
+        found = _by_parts(material, GIVEN_SUFFICIENT)
+    elif evidence.coverage >= GIVEN_SUFFICIENT and evidence.question.terms:
+        found = [excerpts(evidence, choose(evidence, limit=max(4, 2 * len(sources))))]
     elif material.condenses:
-        found = central(sources, limit=max(4, 2 * len(sources)))
+        found = [central(sources, limit=max(4, 2 * len(sources)))]
     else:
-        return text_abstains()
-    return f"{ONLY_REPEATS}\n\n" + "\n\n".join(_attributed(excerpt) for excerpt in found)
+        return phrases.TEXT_ABSTAINS
+    new = unseen([excerpt for part in found for excerpt in part], set(), material.request.talk)
+    opening, shown = (phrases.ONLY_REPEATS, new) if new else (phrases.NOTHING_NEW, _briefly(found))
+    return "\n\n".join([opening, *map(_attributed, shown)])
+
+
+def _briefly(parts: Iterable[list[Excerpt]]) -> list[Excerpt]:
+    return [excerpt for part in parts for excerpt in part[:1]]
 
 
 def _attributed(excerpt: Excerpt) -> str:
     text = _render(excerpt)
-    return f"{excerpt.source.origin}: {text}" if excerpt.source.origin else text
-
-
-def _best(material: Material) -> list[Quote]:
-    evidence: Evidence = max(material.answered, key=lambda part: part.evidence.coverage).evidence
-    return choose(evidence, limit=2)
+    return f"{excerpt.source.origin}: {text}" if excerpt.source.origin and not excerpt.source.heading else text
 
 
 def _render(excerpt: Excerpt) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodes.engine.conform import kind_of, neutral
-from nodes.engine.facts import Fact, FactKind, facts, labelled, nearest
+from nodes.engine.facts import FORMATS, Fact, FactKind, facts, labelled, nearest
 from nodes.engine.question import query, title
+from nodes.engine.roles import split_name
 from nodes.engine.vocabulary import vocabulary
 from nodes.engine.words import key_terms, plain, terms
 
@@ -17,6 +18,7 @@ _TEXT_NAMES = vocabulary(
     """text content body message input prompt task instruction instructions request description note comment reason
     subject title"""
 )
+_AGENT_NAMES = vocabulary("agent name worker specialist assistant peer expert to")
 _KIND_NAMES: tuple[tuple[FactKind, frozenset[str]], ...] = (
     ("email", vocabulary("email mail recipient to sender cc address")),
     ("url", vocabulary("url uri link website href endpoint")),
@@ -30,14 +32,6 @@ _KIND_NAMES: tuple[tuple[FactKind, frozenset[str]], ...] = (
     who"""
 )),
 )  # fmt: skip
-_FORMATS: dict[str, FactKind] = {
-    "email": "email",
-    "uri": "url",
-    "url": "url",
-    "date": "date",
-    "date-time": "date",
-    "time": "time",
-}
 _EXPRESSION = re.compile(r"[-(\d][\d\s.+\-*/%^()]*[+\-*/%^][\d\s.+\-*/%^()]*[\d)]")
 _PLACED = re.compile(r"\b(?:in|for|at|near|from|to|of|about|user|named|called)\s+(?:the\s+)?$", re.IGNORECASE)
 _ABOUT = re.compile(r"\b(?:about|regarding|concerning|on)\s+(?:the\s+)?([^:,.;!?\n\"']{3,80})", re.IGNORECASE)
@@ -51,10 +45,7 @@ class Unfilled(Exception):
 def fill_arguments(parameters: Mapping[str, Any], text: str, *, options: Sequence[str] = ()) -> dict[str, Any] | None:
     """Fill a tool's parameters from a text; None when a required one is not in it.
 
-    Args:
-        parameters: JSON schema of an object.
-        text: The task.
-        options: Names that a free-text parameter for an agent may take, best first.
+    `options` are the names that a free-text parameter for an agent may take, best first.
     """
     filler = _Filler(text, options)
     try:
@@ -135,7 +126,7 @@ class _Filler:
 
     def _number(self, name: str, schema: Mapping[str, Any], *, required: bool) -> float | int | None:
         free = [fact for fact in self._facts if fact.kind in ("number", "money") and fact not in self._used]
-        near = nearest(self._text, free, _words(name))
+        near = nearest(self._text, free, split_name(name))
         fact = near or (free[0] if free and required else None)
         if fact is None:
             return schema.get("default") if required else None
@@ -144,7 +135,7 @@ class _Filler:
         return int(fact.number) if whole or fact.number.is_integer() else fact.number
 
     def _flag(self, name: str, schema: Mapping[str, Any], *, required: bool) -> bool | None:
-        if set(terms(" ".join(_words(name)))) & set(terms(self._text)):
+        if set(terms(" ".join(split_name(name)))) & set(terms(self._text)):
             return True
         return bool(schema.get("default", False)) if required else None
 
@@ -162,21 +153,12 @@ class _Filler:
         return None if value is None else [value]
 
     def _string(self, name: str, schema: Mapping[str, Any], *, required: bool) -> str | None:
-        words = _words(name)
+        words = split_name(name)
         if value := labelled(self._text, words):
             return value
         if pair := _pair(self._text, words):
             return pair
-        if self._options and words[-1] in (
-            "agent",
-            "name",
-            "worker",
-            "specialist",
-            "assistant",
-            "peer",
-            "expert",
-            "to",
-        ):
+        if self._options and words[-1] in _AGENT_NAMES:
             return self._options[0]
         if kind := _kind(words, schema):
             return self._typed(kind, words, required=required)
@@ -250,12 +232,8 @@ def _concrete(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema
 
 
-def _words(name: str) -> list[str]:
-    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)] or [name.lower()]
-
-
 def _kind(words: Sequence[str], schema: Mapping[str, Any]) -> FactKind | None:
-    if kind := _FORMATS.get(str(schema.get("format", ""))):
+    if kind := FORMATS.get(str(schema.get("format", ""))):
         return kind
     for kind, names in _KIND_NAMES:
         if words[-1] in names and not (kind == "name" and len(words) > 1 and words[0] in ("file", "table", "field")):

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
-from nodes.engine.decompose import sides
-from nodes.engine.material import Material
-from nodes.engine.options import Option, Ranked, choose_option, fallback_option, options_in, rank_options
-from nodes.engine.phrases import says_nothing
+from nodes.engine.decompose import sides, split_task
+from nodes.engine.material import Material, all_abstain
+from nodes.engine.options import Option, Ranked, fallback_option, options_in, rank_options
 from nodes.engine.question import Question
 from nodes.engine.review import Review
 from tools.passage import cited_ids
@@ -27,9 +26,12 @@ class Choices:
     @cached_property
     def options(self) -> list[Option]:
         """The options that the request describes; else those who contributed to it, else the two things that it compares."""
-        described = options_in(self._material.request)
-        origins = dict.fromkeys(part.origin for part in self._material.request.material if part.origin)
-        return described or [Option(name) for name in origins or sides(self._material.request.task)]
+        return self.described or [Option(name) for name in self.used or sides(self._material.request.task)]
+
+    @cached_property
+    def described(self) -> list[Option]:
+        """The options that the request describes."""
+        return options_in(self._material.request)
 
     @cached_property
     def used(self) -> Counter[str]:
@@ -42,28 +44,38 @@ class Choices:
         return [Option(name, about.get(name, "")) for name in names] if names else self.options
 
     def for_task(self, text: str, names: Sequence[str] = (), *, fresh: bool = True) -> Ranked | None:
-        """Choose who should do a task: the best fit, of equals the one used least; without a fit, the option for the rest.
+        """Choose who should do a task: the best fit; without a fit, the option for the rest.
 
-        Args:
-            text: The task.
-            names: The names allowed; all described ones if empty.
-            fresh: Whether those who had their say should stand back.
+        If `fresh`, those who had their say stand back behind those who had less of it.
         """
         options = self.among(names)
-        best = choose_option(text, options, avoid=self.used if fresh else None)
+        least = min((self.used[option.name] for option in options), default=0)
+        options = [option for option in options if not fresh or self.used[option.name] == least]
+        best = next(iter(rank_options(text, options)), None)
         if best is None or best.fit >= CLEAR:
             return best
         spare = fallback_option([option.name for option in options])
         return Ranked(next(option for option in options if option.name == spare), best.fit) if spare else best
 
     def several(self, text: str, names: Sequence[str] = ()) -> list[str]:
-        """Choose everyone whom a task is about; at least one if there is any option."""
+        """Choose everyone whom a task, or a part of it, is about; at least one if there is any option."""
+        return list(dict.fromkeys(name for part in split_task(text) for name in self._suiting(part, names)))
+
+    def _suiting(self, text: str, names: Sequence[str]) -> list[str]:
         ranked = rank_options(text, self.among(names))
         best = self.for_task(text, names, fresh=False)
         if best is None:
             return []
         clear = [item.option.name for item in ranked if item.fit >= CLEAR and item.fit >= ALSO * ranked[0].fit]
         return clear or [best.option.name]
+
+    def settled(self, *, well: bool, everybody: bool = False) -> bool:
+        """Say whether a team has come to its end: all had their say, or somebody's is well unless everybody is to have it."""
+        team = {option.name for option in self.described}
+        spoke = team & set(self.used)
+        if not team or (self.used and not spoke):
+            return well
+        return spoke == team or (bool(spoke and self._material.sources) and well and not everybody)
 
     def merits(self, names: Sequence[str] = ()) -> dict[str, float]:
         """Score what each option contributed, 0 to 1: does it speak of the question, with citations that hold.
@@ -74,8 +86,9 @@ class Choices:
         for part in self._material.request.material:
             if part.origin:
                 said[part.origin] = f"{said.get(part.origin, '')}\n\n{part.text}".strip()
-        found = [option.name for option in self.among(names)]
-        return {name: self._merit(_contribution(name, said)) for name in found}
+        spoke = list(said) if len(said) > 1 and not set(said) & {option.name for option in self.options} else []
+        found = spoke if spoke and not names else [option.name for option in self.among(names)]
+        return {name: self._merit(said.get(name, "")) for name in found}
 
     def winner(self, names: Sequence[str] = ()) -> str | None:
         """Choose the option whose contribution has the most merit; the first of equals. None without options."""
@@ -85,17 +98,9 @@ class Choices:
     def _merit(self, text: str) -> float:
         if not text:
             return 0.0
-        if says_nothing(text):
+        if all_abstain([text]):
             return 0.1
         question = Question(self._material.request.task)
         spoken = rank_options(question.text, [Option("x", text)])[0].fit if question.terms else 0.5
         sound = Review(self._material, text).score
         return round(0.4 * spoken + 0.4 * sound + 0.2 * bool(cited_ids(text)), 2)
-
-
-def _contribution(name: str, said: dict[str, str]) -> str:
-    """What an option said; its name may stand inside the header, as in `Position of optimist`."""
-    exact = said.get(name)
-    if exact is not None:
-        return exact
-    return next((text for origin, text in said.items() if name.lower() in origin.lower()), "")

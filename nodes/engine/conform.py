@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from nodes.engine.patterns import accepts, example
 
 JsonSchema = Mapping[str, Any]
+
+UNKNOWN: Final = object()  # a value that nothing in the request tells: neither null nor empty; who meets it decides
 
 MAX_DEPTH = 8  # of nested schemas; a schema that refers to itself ends there at its smallest value
 
@@ -175,11 +177,14 @@ def _bounds(schema: JsonSchema, *, step: float) -> tuple[float, float]:
 def _clip(text: str, longest: int) -> str:
     """Cut at a sentence's end if one lies in the last two thirds, else at a word's."""
     cut = text[:longest]
-    end = max(cut.rfind(". "), cut.rfind("? "), cut.rfind("! "))
-    if end >= longest / 3:
-        return cut[: end + 1]
-    space = cut.rfind(" ", longest // 2)
-    return cut[:space] if space > 0 else cut
+    end = max(cut.rfind(mark) for mark in (". ", "? ", "! "))
+    return (
+        cut[: end + 1]
+        if end >= longest / 3
+        else cut[: cut.rfind(" ", longest // 2)]
+        if " " in cut[longest // 2 :]
+        else cut
+    )
 
 
 def _has_format(text: str, form: str) -> bool:

@@ -44,7 +44,8 @@ def _of_reading(question: Question, reading: Reading, weights: Mapping[str, floa
         return 0.0
     name = [t for t in weights if match(t, reading.name) == 1.0]
     rest = [(t, w) for t, w in weights.items() if t not in name]
-    absent = sum(match(t, reading.all_terms) == 0 for t in question.names)
+    # Of what somebody else quotes neither path nor headings are known: that it lacks a name says nothing.
+    absent = sum(match(t, reading.all_terms) == 0 for t in question.names) if reading.source.origin else 0
     total = sum(w for _, w in rest)
     pairs = _pairs(question, dict(rest))
     best = 1.0 if not rest else max(_place(reading, i, rest, pairs) for i in range(len(reading.units))) / total

@@ -44,6 +44,12 @@ _VERB = re.compile(
     r"\b(?:is|are|was|were|do|does|did|can|could|should|will|would|has|have|to|that|which|when|if|because|between|from)\b",
     re.I,
 )
+_STATES = re.compile(
+    rf"(?!(?:{_ASKING}|{_DOING}|(?:i|we) (?:want|need|would like))\b)(?:"
+    r"(?:an?|the|this|these|those|my|our|your|his|her|its|their|i|we|it|they|he|she|there|every|each|all|most|some|no)\b|"
+    r"\w[\w.'’-]*(?:\s\w[\w.'’-]*){0,3}?\s(?:is|are|was|were|has|have|had|can|will|does|means?)\b)",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(r"\b(?:it|they|them|this|that|these|those)\b", re.IGNORECASE)
 
 
@@ -59,6 +65,12 @@ def split_task(text: str) -> list[str]:
     return list(dict.fromkeys(parts))[:MAX_PARTS] or [plain(text)]
 
 
+def statements(text: str) -> list[str]:
+    """List the sentences of a task that tell something beside what it asks: material for whoever works on it."""
+    asking = _requests(text)
+    return [s for s in sentences(text) if s not in asking and _STATES.match(s)]
+
+
 def sides(text: str) -> list[str]:
     """Name the two things that a text compares; [] if it compares none."""
     for sentence in sentences(text):
@@ -69,12 +81,12 @@ def sides(text: str) -> list[str]:
 
 
 def _requests(text: str) -> list[str]:
-    """List the sentences that ask: questions and instructions; if there is none, each sentence that is about something."""
+    """List the sentences that ask: questions and instructions; without a question all but those that tell something."""
     found = sentences(text)
-    asking = [s for s in found if s.endswith("?") or (_TELLS.match(s) and key_terms(Question(s).subject))]
-    if not any(s.endswith("?") for s in asking):
-        asking = []
-    return asking or [s for s in found if key_terms(s)] or found
+    if any(s.endswith("?") for s in found):
+        return [s for s in found if s.endswith("?") or (_TELLS.match(s) and key_terms(Question(s).subject))]
+    telling = any(_TELLS.match(s) for s in found)
+    return [s for s in found if key_terms(s) and not (telling and _STATES.match(s))] or found
 
 
 def _split_sentence(sentence: str) -> list[str]:
@@ -107,15 +119,17 @@ def _is_plural(noun: str) -> bool:
 
 
 def _complete(clauses: list[str], *, asks: bool) -> list[str]:
-    """Make each clause stand alone: a pronoun is replaced by what the first clause is about."""
+    """Make each clause stand alone: a pronoun is replaced by what the first clause is about, `explain` is said again."""
     first = re.match(
         r"(?:what|who)\s+(?:is|are)\s+(?P<noun>[\w.'\"-]+(?:\s[\w.'\"-]+){0,4})$", clauses[0], re.IGNORECASE
     )
+    lead = re.match(rf"(?:please,? )?{_DOING} (?={_ASKING}\b)", clauses[0], re.IGNORECASE)
     found = []
     for i, clause in enumerate(clauses):
         if i and first and key_terms(first["noun"]):
             clause = _PRONOUN.sub(first["noun"], clause, count=1)
         question = re.match(rf"{_ASKING}\b", clause, re.IGNORECASE)
+        clause = f"{lead[0]}{clause}" if i and lead and question else clause
         text = clause[:1].upper() + clause[1:]
         found.append(text + "?" if question and asks else text)
     return found

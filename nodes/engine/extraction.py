@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from nodes.engine.facts import Fact, FactKind, facts, labelled, nearest
+from nodes.engine.facts import FORMATS, Fact, FactKind, facts, labelled, nearest
 from nodes.engine.vocabulary import vocabulary
 from nodes.engine.words import plain
 
@@ -64,10 +64,7 @@ _FREE = r"(?:\s+(?:is|was|are|were|of|named|called|as|:|=))\s+(?:an?\s+|the\s+)?
 def find_text(text: str, words: Sequence[str], kind: str = "") -> str:
     """Find the value that a text gives a field; "" if it gives none.
 
-    Args:
-        text: Free text.
-        words: The field's name in words, such as `["due", "date"]`.
-        kind: A JSON schema format that the value must have, such as `email`.
+    `words` is the field's name; `kind` a JSON schema format that the value must have, such as `email`.
     """
     for names in (list(words), list(words[-1:]), list(words[:1])):
         if names and (value := labelled(text, names)):
@@ -106,11 +103,8 @@ def records(text: str) -> list[str]:
 
 
 def _wanted(words: Sequence[str], kind: str) -> tuple[FactKind, ...]:
-    by_format: dict[str, tuple[FactKind, ...]] = {
-        "email": ("email",), "uri": ("url",), "date": ("date",), "date-time": ("date",), "time": ("time",)
-    }  # fmt: skip
-    if kind in by_format:
-        return by_format[kind]
+    if kind in FORMATS:
+        return (FORMATS[kind],)
     return next((_KIND_WORDS[word] for word in reversed(words) if word in _KIND_WORDS), ())
 
 

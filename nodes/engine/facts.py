@@ -12,6 +12,9 @@ from nodes.engine.words import STOP, terms
 
 FactKind = Literal["number", "date", "time", "email", "url", "phone", "identifier", "money", "name", "quoted", "path"]
 
+FORMATS: dict[str, FactKind] = {
+    "email": "email", "uri": "url", "url": "url", "date": "date", "date-time": "date", "time": "time"
+}  # fmt: skip
 _MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December|" + (
     r"(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?)"
 )
@@ -73,9 +76,7 @@ class Fact:
 def facts(text: str, kinds: Iterable[FactKind] = ()) -> list[Fact]:
     """List the values of a text, in order. What one pattern took, such as the digits of a date, later ones leave alone.
 
-    Args:
-        text: The text.
-        kinds: Which kinds; all if empty. A `quoted` value may hold values of other kinds.
+    Of no `kinds` all are listed. A `quoted` value may hold values of other kinds.
     """
     wanted = set(kinds)
     found: list[Fact] = []
@@ -100,12 +101,7 @@ def facts(text: str, kinds: Iterable[FactKind] = ()) -> list[Fact]:
 
 
 def labelled(text: str, words: Sequence[str]) -> str:
-    """Find the value behind a label, as in `Due date: 2024-03-01` or `name = Anna`; "" if there is none.
-
-    Args:
-        text: The text.
-        words: The field's name in words.
-    """
+    """Find the value behind a label, as in `Due date: 2024-03-01` or `name = Anna`; "" if there is none."""
     label = r"[\s_-]+".join(re.escape(word) for word in words)
     match = re.search(
         rf"(?im)(?:^|[\n,;|(\"'*-])[\s*\"']*(?:the )?{label}[*\"']*\s*(?::|=|\|)\s*[*\"']*([^\n;|]+)", text

@@ -46,15 +46,7 @@ class Item:
 def items_for(
     field: Field, properties: Mapping[str, Any], material: Material, choices: Choices, issues: Sequence[Issue]
 ) -> list[Item]:
-    """List what the elements of a list of objects are about.
-
-    Args:
-        field: The list.
-        properties: Properties of its elements.
-        material: The request.
-        choices: Its options.
-        issues: What is wrong with the draft, if there is one.
-    """
+    """List what the elements of a list of objects are about."""
     kind = _kind(field, properties, material)
     if kind == "quote":
         return [Item("quote", quote.text, i, quote=quote) for i, quote in enumerate(material.quotes[:MAX_QUOTES])]

@@ -20,6 +20,7 @@ _CONDENSES = re.compile(
     r"consolidate|overview|recap|main points?|key points?|headline)\b",
     re.IGNORECASE,
 )
+_WANTS = re.compile(r"\b(?:must|should|shall|please)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Material:
         task = self.request.task
         if len(self.asks) > 1 or self.asks[0] not in task:
             return follow_up(task, self.request.before)
-        told = task.replace(self.asks[0], " ").strip()  # what the task tells before it asks
+        told = "" if self._told else task.replace(self.asks[0], " ").strip()  # what the task tells before it asks
         return follow_up(self.asks[0], [*self.request.before, *([told] if told else [])])
 
     @cached_property
@@ -52,9 +53,17 @@ class Material:
 
     @cached_property
     def given(self) -> tuple[Source, ...]:
-        """Text without passage ids that says something: what agents, tools and the person gave."""
+        """Text without passage ids that says something: what agents, tools and the person gave; else what the task tells."""
         found = (Source("", s.origin, s.heading, without_nothing(s.text)) for s in self.request.uncited)
-        return tuple(source for source in found if source.text.strip())
+        return tuple(source for source in found if source.text.strip()) or self._told
+
+    @cached_property
+    def _told(self) -> tuple[Source, ...]:
+        """What the task itself tells, if that answers, or is to be condensed; what it wants of the answer is no material."""
+        told = [sentence for sentence in self.request.told if not _WANTS.search(sentence)]
+        found = (Source("", "", "", "\n\n".join(told)),) if told else ()
+        answers = any(Evidence(Question(text), found).sufficient or _CONDENSES.search(text) for text in self.asks)
+        return found if answers else ()
 
     @cached_property
     def sources(self) -> tuple[Source, ...]:

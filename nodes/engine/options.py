@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodes.engine.reading import match
@@ -25,6 +25,9 @@ _ONE_OF = re.compile(
     rf"routes|candidates|members)\s*(?:are)?:?\s+((?:{_NAME}(?:\s*[,|/]\s*(?:or |and )?|\s+or\s+|\s+and\s+))+{_NAME})",
     re.IGNORECASE,
 )
+_SPARE = (
+    "default", "general", "generalist", "fallback", "other", "unknown", "none", "n/a", "neutral", "unclear", "misc"
+)  # fmt: skip
 _FIELD_WORDS = vocabulary(
     """note notes example task context question draft feedback constraints answer output important remember rules"""
 )
@@ -90,37 +93,9 @@ def rank_options(text: str, options: Sequence[Option]) -> list[Ranked]:
     return sorted(ranked, key=lambda item: -item.fit)
 
 
-def choose_option(text: str, options: Sequence[Option], *, avoid: Mapping[str, int] | None = None) -> Ranked | None:
-    """Choose the option that fits best; of those that fit alike, the one that was used least.
-
-    Args:
-        text: The task.
-        options: At least one, or None comes back.
-        avoid: How often each was used already; an option loses a third of its fit for each time.
-    """
-    used = avoid or {}
-    ranked = [
-        Ranked(item.option, item.fit * (2 / 3) ** used.get(item.option.name, 0)) for item in rank_options(text, options)
-    ]
-    order = sorted(ranked, key=lambda item: (-round(item.fit, 3), used.get(item.option.name, 0)))
-    return order[0] if order else None
-
-
 def fallback_option(options: Sequence[str]) -> str | None:
     """Choose the option that stands for none of the others, if there is one: default, general, other, unknown, none."""
-    for word in (
-        "default",
-        "general",
-        "generalist",
-        "fallback",
-        "other",
-        "unknown",
-        "none",
-        "n/a",
-        "neutral",
-        "unclear",
-        "misc",
-    ):
+    for word in _SPARE:
         for option in options:
             if option.lower() == word or word in re.split(r"[_\W]+", option.lower()):
                 return option

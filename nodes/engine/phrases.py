@@ -11,14 +11,17 @@ NO_MODEL = (
     "(and OPENAI_BASE_URL for a compatible server)."
 )
 ONLY_REPEATS = "Only what was given, repeated:"
+NOTHING_NEW = "Nothing new to quote; it stands:"
+STILL_NO_MODEL = "Nothing to add: no language model is configured, and there is still nothing here to quote from."
 _ABSTAINS = "The documents do not answer this"
-_TEXT_ABSTAINS = "The given text does not answer this."
+TEXT_ABSTAINS = "The given text does not answer this."
 _UNSAID = "The documents do not say:"
 
 _NOTHING = re.compile(
     r"the (?:documents|given text|sources|passages) do(?:es)? not (?:answer|say|mention)|no language model is configured|"
-    r"only what was given, repeated|no passage matches|not taken\b|this is the embedded extractive engine|"
-    r"to use a language model, set openai|answered by the embedded extractive engine|^searched for:|nothing was searched",
+    r"only what was given, repeated|nothing new to quote|no passage (?:matches|found mentions)|not taken\b|"
+    r"this is the embedded extractive engine|to use a language model, set openai|answered by the embedded extractive engine|"
+    r"^searched for:|nothing was searched",
     re.IGNORECASE,
 )
 
@@ -33,11 +36,6 @@ def abstain(searched: Sequence[str], missing: Sequence[str] = ()) -> str:
     return text
 
 
-def text_abstains() -> str:
-    """Say that a text given in the request does not answer the question."""
-    return _TEXT_ABSTAINS
-
-
 def unsaid(part: str) -> str:
     """Say which part of a question the documents leave open."""
     return f"{_UNSAID} {part}"
@@ -50,4 +48,4 @@ def says_nothing(text: str) -> bool:
 
 def lacks_model(text: str) -> bool:
     """Say whether a text is the engine's own word that it had nothing to work from."""
-    return NO_MODEL.split(",")[0] in text
+    return NO_MODEL.split(",")[0].lower() in text.lower()

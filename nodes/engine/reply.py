@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from nodes.engine.answer import write_answer
 from nodes.engine.calls import Call, forced_call, next_calls
 from nodes.engine.material import Material
-from nodes.engine.report import revise, wants_report, write_report
+from nodes.engine.report import wants_report, write_document, write_report
 from nodes.engine.request import Request
 from nodes.engine.review import Review
-from nodes.engine.schema import choose_response, fill_schema
+from nodes.engine.schema import choose_response, fill_each, fill_schema
 from nodes.engine.toolbox import Toolbox
 
 _CRITIC = re.compile(
@@ -36,22 +36,22 @@ def compose_reply(request: Request, toolbox: Toolbox) -> Reply:
         return Reply(calls=tuple(calls))
     if toolbox.responses and toolbox.forced != "none":
         response = choose_response(toolbox.responses, material)
-        value = fill_schema(response.parameters, material)
         if toolbox.as_text:
-            return Reply(json.dumps(value, ensure_ascii=False))
-        return Reply(calls=(Call(response.name, value),))
+            return Reply(json.dumps(fill_schema(response.parameters, material), ensure_ascii=False))
+        if len(toolbox.responses) == 1:
+            return Reply(calls=(Call(response.name, fill_schema(response.parameters, material)),))
+        values = fill_each(response.parameters, material)  # one of several shapes may be given more than once
+        return Reply(calls=tuple(Call(response.name, value) for value in values))
     if toolbox.forced == "any" and toolbox.tools and not request.steps:
-        return Reply(
-            calls=(forced_call(material, toolbox.of("search")[0] if toolbox.of("search") else toolbox.tools[0]),)
-        )
+        return Reply(calls=(forced_call(material, [*toolbox.of("search"), *toolbox.tools][0]),))
     return Reply(_text(material))
 
 
 def _text(material: Material) -> str:
     request = material.request
-    drafts, feedback = request.parts("draft"), request.parts("feedback")
-    if drafts and feedback:
-        return revise(material, drafts[-1].text, "\n".join(part.text for part in feedback))
+    drafts = request.parts("draft")
+    if drafts and request.parts("feedback"):
+        return write_document(material)
     if drafts and _CRITIC.search(f"{request.system}\n{request.task}"):
         review = Review(material, drafts[-1].text)
         return "accept" if review.accepts else "revise\n" + "\n".join(f"- {issue.text}" for issue in review.issues)

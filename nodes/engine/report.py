@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from nodes.engine.answer import cite, render, write_answer
+from nodes.engine.answer import cite, render, unseen, write_answer
 from nodes.engine.evidence import Evidence, Quote
 from nodes.engine.limits import Limit, limits_in, measure
 from nodes.engine.material import Material, Part
 from nodes.engine.phrases import unsaid
 from nodes.engine.question import Question, title
 from nodes.engine.request import Source
-from nodes.engine.selection import Excerpt, choose, excerpts
+from nodes.engine.selection import choose, excerpts
 from nodes.engine.sentences import sentences, units
 from nodes.engine.support import bare, is_verbatim
 from nodes.engine.words import heads, key_terms, plain
@@ -28,10 +27,7 @@ _DOCUMENT = (
     "markdown)"
 )
 _WRITING = r"(?:writes?|compose|prepare|produce|draft|create|author|make|give me|need)"
-_WANTED = re.compile(
-    rf"\b{_WRITING}\b[^.?!\n]{{0,60}}\b{_DOCUMENT}\b|^\W*{_DOCUMENT} (?:on|about)\b",
-    re.IGNORECASE,
-)
+_WANTED = re.compile(rf"\b{_WRITING}\b[^.?!\n]{{0,60}}\b{_DOCUMENT}\b|^\W*{_DOCUMENT} (?:on|about)\b", re.IGNORECASE)
 _ITEM = re.compile(r"^(\s*(?:[-*•]|\d+[.)])\s+)(.*)$", re.DOTALL)
 _QUOTED = re.compile(r"[\"“]((?:[^\"“”]|(?<=\w)\"(?=\w))+)[\"”]")
 
@@ -46,15 +42,23 @@ def write_report(material: Material) -> str:
     heading = f"# {title(material.request.task) or 'Report'}"
     if not material.grounded or not material.sufficient:
         return f"{heading}\n\n{write_answer(material)}"
-    used: set[tuple[Source, int]] = set()
+    used: set[str] = set()
     several = len(material.parts) > 1
     lead = [
-        render(_fresh(part.evidence, choose(part.evidence, limit=1 if several else 2), used))
+        render(unseen(excerpts(part.evidence, choose(part.evidence, limit=1 if several else 2)), used))
         for part in material.answered
     ]
     blocks = [("", text) for text in lead]
     blocks += _part_sections(material.parts, used) if several else _source_sections(material.answered[0], used)
     return _shortened([heading, *_written(blocks)], limits_in(_bounds(material)))
+
+
+def write_document(material: Material) -> str:
+    """Revise the draft that there is feedback on, else compose a document."""
+    drafts, feedback = material.request.parts("draft"), material.request.parts("feedback")
+    if drafts and feedback:
+        return revise(material, drafts[-1].text, "\n".join(part.text for part in feedback))
+    return write_report(material)
 
 
 def revise(material: Material, draft: str, feedback: str) -> str:
@@ -187,18 +191,20 @@ def _additions(material: Material, feedback: str, draft: str, kept: str) -> list
     return [text for text in dict.fromkeys(found) if text and text not in kept]
 
 
-def _part_sections(parts: Iterable[Part], used: set[tuple[Source, int]]) -> list[tuple[str, str]]:
+def _part_sections(parts: Iterable[Part], used: set[str]) -> list[tuple[str, str]]:
     found = []
     for part in parts:
         heading = title(part.text)
         if not part.evidence.sufficient:
             found.append((heading, unsaid(part.text)))
-        elif text := render(_fresh(part.evidence, choose(part.evidence, limit=SECTION_QUOTES + 1, least=CLOSE), used)):
+        elif text := render(
+            unseen(excerpts(part.evidence, choose(part.evidence, limit=SECTION_QUOTES + 1, least=CLOSE)), used)
+        ):
             found.append((heading, text))
     return found
 
 
-def _source_sections(part: Part, used: set[tuple[Source, int]]) -> list[tuple[str, str]]:
+def _source_sections(part: Part, used: set[str]) -> list[tuple[str, str]]:
     """A section for each heading under which more of the answer stands."""
     chosen = choose(part.evidence, limit=SECTION_QUOTES * MAX_SECTIONS, least=CLOSE)
     groups: dict[str, list[Quote]] = {}
@@ -207,19 +213,8 @@ def _source_sections(part: Part, used: set[tuple[Source, int]]) -> list[tuple[st
         groups.setdefault(plain(name), []).append(quote)
     found = []
     for name, quotes in list(groups.items())[:MAX_SECTIONS]:
-        if text := render(_fresh(part.evidence, quotes[:SECTION_QUOTES], used)):
+        if text := render(unseen(excerpts(part.evidence, quotes[:SECTION_QUOTES]), used)):
             found.append((name, text))
-    return found
-
-
-def _fresh(evidence: Evidence, quotes: list[Quote], used: set[tuple[Source, int]]) -> list[Excerpt]:
-    """Excerpts without what the document already quotes."""
-    found = []
-    for excerpt in excerpts(evidence, quotes):
-        new = tuple(unit for unit in excerpt.units if (excerpt.source, unit.place) not in used)
-        used.update((excerpt.source, unit.place) for unit in new)
-        if new:
-            found.append(replace(excerpt, units=new))
     return found
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
+from nodes.engine.decompose import split_task, statements
 from nodes.engine.sections import Section, split_sections
 from nodes.engine.sentences import sentences
 from nodes.engine.words import plain
@@ -32,6 +33,7 @@ _WORKS_ON = re.compile(
     r"find|read|review|check|from|following)\b",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"(?ms)^(```.*?^```)\s*\[(p:[0-9a-f]{10})\]")
 _FAILURE = re.compile(r"^\s*(?:error\b|exception\b|traceback\b|failed\b|[\w.]*error:)", re.IGNORECASE)
 _JSON = re.compile(r"(?s)^\s*(?:```(?:json)?\s*)?([\[{].*[\]}])\s*(?:```)?\s*$")
 
@@ -110,9 +112,35 @@ class Request:
     @cached_property
     def material(self) -> tuple[Section, ...]:
         """Text to work from that is not a passage: context sections, what others said, a text under the question."""
-        inline = [Section("context", "", self._halves[1])] if self._halves[1] else []
-        said = [Section("context", name, text) for name, text in self.said]
-        return (*self.parts("context"), *inline, *said)
+        inline = [Section("context", "", self.inline)] if self.inline else []
+        return (*inline, *self.results)
+
+    @cached_property
+    def results(self) -> tuple[Section, ...]:
+        """What agents and people gave to work from, without what the task itself brings along."""
+        said = (Section("context", name, text) for name, text in self.said)
+        return (*(part for part in self.sections if part.kind in ("context", "talk")), *said)
+
+    @cached_property
+    def talk(self) -> str:
+        """What was said in the conversation that the message tells of, white space collapsed; "" without one."""
+        return plain(" ".join(part.text for part in self.parts("talk")))
+
+    @cached_property
+    def whole(self) -> str:
+        """The task with a text that comes with it."""
+        return "\n\n".join(part.text for part in self.parts("task")).strip()
+
+    @cached_property
+    def told(self) -> tuple[str, ...]:
+        """What the task tells beside what it asks, a sentence or a text each."""
+        return (*statements(self.task), *([self.inline] if self.inline else []))
+
+    def complete(self, ask: str) -> str:
+        """Give a part of the task with what the task tells, so that it can be worked on by itself; all of an only part."""
+        if len(split_task(self.task)) == 1:
+            return self.whole
+        return plain(" ".join([ask if ask.endswith(("?", ".", "!", ":")) or not self.told else f"{ask}.", *self.told]))
 
     @cached_property
     def passages(self) -> tuple[Passage, ...]:
@@ -133,17 +161,17 @@ class Request:
                 ranks[passage.id] = min(i, ranks.get(passage.id, i))
         found = [Source(p.id, p.source, p.heading, p.text, ranks[p.id], p.place) for p in self.passages]
         known = {source.id for source in found}
-        quoted: dict[str, list[str]] = {}
+        quoted: dict[tuple[str, str], list[str]] = {}
         for part in self.material:
             for key, quote in _quotes(part.text):
-                if key not in known and quote not in quoted.setdefault(key, []):
-                    quoted[key].append(quote)
-        return (*found, *(Source(key, "", "", "\n\n".join(texts)) for key, texts in quoted.items()))
+                if key not in known and all(quote not in texts for texts in quoted.values()):
+                    quoted.setdefault((key, _asked(part)), []).append(quote)
+        return (*found, *(Source(key, "", about, "\n\n".join(texts)) for (key, about), texts in quoted.items()))
 
     @cached_property
     def uncited(self) -> tuple[Source, ...]:
         """Sources without an id: what other agents and tools say in their own words."""
-        found = [Source("", part.origin, "", plain_material(part.text)) for part in self.material]
+        found = [Source("", part.origin, _asked(part), plain_material(part.text)) for part in self.material]
         for step in self.steps:
             if step.result and not step.failed and "<passage" not in step.result:
                 found.append(Source("", step.name, "", plain_material(step.result)))
@@ -152,7 +180,7 @@ class Request:
     @cached_property
     def _halves(self) -> tuple[str, str]:
         """Split what is asked from a text that follows it: after a blank line, or after a colon at a line's end."""
-        text = "\n\n".join(part.text for part in self.parts("task")).strip()
+        text = self.whole
         if len(text.split()) <= LONG_TASK and not re.search(r":\s*\n", text):
             return _inline(text)
         head, gap, rest = text.partition("\n\n")
@@ -196,14 +224,21 @@ def read_request(messages: Sequence[BaseMessage]) -> Request:
 
 def plain_material(text: str) -> str:
     """Turn what an agent or tool gave into text: the strings of a JSON value as paragraphs, other text as it is."""
+    value = _json(text)
+    return text if value is None else "\n\n".join(_leaves(value))
+
+
+def _json(text: str) -> Any:
     match = _JSON.match(text)
-    if match is None:
-        return text
     try:
-        value = json.loads(match[1])
+        return json.loads(match[1]) if match else None
     except ValueError:
-        return text
-    return "\n\n".join(_leaves(value))
+        return None
+
+
+def _asked(part: Section) -> str:
+    """What a part answers, without what its task told beside."""
+    return " ".join(split_task(part.about)) if part.about else ""
 
 
 def _leaves(value: object, name: str = "") -> Iterator[str]:
@@ -222,15 +257,13 @@ def _leaves(value: object, name: str = "") -> Iterator[str]:
 
 def _quotes(text: str) -> Iterator[tuple[str, str]]:
     """Give `(passage id, quote)` for each quote with an id in JSON or in cited prose."""
-    match = _JSON.match(text)
-    if match is not None:
-        try:
-            yield from _json_quotes(json.loads(match[1]))
-            return
-        except ValueError:
-            pass
-    for sentence in sentences(re.sub(r"(?m)^\s*(?:[-*]|#+|\d+[.)])\s+", "\n", text)):
-        if keys := cited_ids(sentence):
+    if (value := _json(text)) is not None:
+        yield from _json_quotes(value)
+        return
+    for code, key in _CODE.findall(text):
+        yield key, code
+    for sentence in sentences(re.sub(r"(?m)^\s*(?:[-*]|#+|\d+[.)])\s+", "\n", _CODE.sub("", text))):
+        if (keys := cited_ids(sentence)) and "```" not in sentence:
             quote = plain(CITATION.sub("", sentence)).lstrip("> ")
             yield from ((key, quote) for key in keys)
 
@@ -242,14 +275,11 @@ def _json_quotes(value: object) -> Iterator[tuple[str, str]]:
         quotes = [inner for inner in strings if inner.strip("[]") not in keys and len(inner.split()) > 2]
         if keys and quotes:
             yield keys[0], max(quotes, key=len) if "quote" not in value else str(value["quote"])
-    inner_values: Iterable[object] = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    for inner in inner_values:
-        if isinstance(inner, (dict, list)):
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(inner, str):
+            yield from _quotes(inner) if CITATION.search(inner) else ()
+        else:
             yield from _json_quotes(inner)
-        elif isinstance(inner, str) and CITATION.search(inner):
-            yield from _quotes(inner)
 
 
 def _said(turn: Sequence[BaseMessage]) -> Iterator[tuple[str, str]]:

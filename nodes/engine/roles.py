@@ -12,32 +12,10 @@ from nodes.engine.vocabulary import vocabulary
 from nodes.engine.words import STOP, tokens
 
 Role = Literal[
-    "",
-    "agent",
-    "answer",
-    "citation",
-    "claim",
-    "constraints",
-    "depends",
-    "estimate",
-    "feedback",
-    "guess",
-    "id",
-    "keywords",
-    "missing",
-    "option",
-    "place",
-    "question",
-    "quote",
-    "reason",
-    "report",
-    "scores",
-    "section",
-    "source",
-    "summary",
-    "title",
-    "winner",
-]
+    "", "agent", "answer", "citation", "claim", "constraints", "depends", "estimate", "feedback", "guess", "id",
+    "keywords", "missing", "option", "place", "question", "quote", "reason", "report", "scores", "section", "source",
+    "summary", "title", "winner"
+]  # fmt: skip
 
 # What a field is called: of a name with several words the last that stands here decides.
 _ROLES: dict[Role, str] = {
@@ -89,11 +67,8 @@ _PHRASES: tuple[tuple[re.Pattern[str], Role], ...] = (
     (re.compile(r"\bnext (?:speaker|agent|worker|step|action)\b"), "agent"),
     (re.compile(r"\bdepends? on\b|\bblocked by\b"), "depends"),
     (re.compile(r"\b(?:key|main) (?:points?|facts?|findings?|takeaways?|ideas?)\b"), "claim"),
-    (
-        re.compile(r"\bsub ?(?:questions?|tasks?|queries)\b|\binstruction or question\b|\bsearch quer(?:y|ies)\b"),
-        "question",
-    ),
-    (re.compile(r"\b(?:user|original) (?:question|request|query)\b"), "question"),
+    (re.compile(r"\bsub ?(?:questions?|tasks?|queries)\b|\binstruction or question\b"), "question"),
+    (re.compile(r"\bsearch quer(?:y|ies)\b|\b(?:user|original) (?:question|request|query)\b"), "question"),
     (re.compile(r"\b(?:revised|improved|new|corrected|final) (?:draft|text|version|report|answer)\b"), "report"),
 )
 
@@ -108,6 +83,7 @@ class Field:
         schema: Its JSON schema.
         parents: Names of the properties around it, outermost first.
         required: Whether it may be left out.
+        beside: What the properties of the same object are for.
     """
 
     name: str
@@ -115,6 +91,7 @@ class Field:
     schema: Mapping[str, Any]
     parents: tuple[str, ...] = ()
     required: bool = True
+    beside: frozenset[Role] = frozenset()
 
     @cached_property
     def words(self) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nodes.engine.conform import (
     MAX_DEPTH,
+    UNKNOWN,
     JsonSchema,
     alternatives,
     fit_array,
@@ -23,7 +25,6 @@ from nodes.engine.material import Material
 from nodes.engine.options import named_in
 from nodes.engine.roles import Field
 from nodes.engine.toolbox import Tool
-from nodes.engine.unknown import UNKNOWN
 from nodes.engine.values import Values
 from nodes.engine.words import plain
 
@@ -54,6 +55,15 @@ def fill_schema(schema: JsonSchema, material: Material) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def fill_each(schema: JsonSchema, material: Material) -> list[dict[str, Any]]:
+    """Fill the schema of an object once for each part of a task if it gives a task to somebody, else once."""
+    properties = resolve(schema, schema).get("properties", {})
+    roles = {Field(name, "", inner).role for name, inner in properties.items()}
+    if not {"agent", "question"} <= roles:
+        return [fill_schema(schema, material)]
+    return [_Filler(schema, material).object(schema, (), item, 0) for item in task_items(material)]
+
+
 def choose_response(responses: Sequence[Tool], material: Material) -> Tool:
     """Choose which of several response schemas to fill: the final one when there are results, else one to act."""
     final = [
@@ -62,7 +72,8 @@ def choose_response(responses: Sequence[Tool], material: Material) -> Tool:
     acting = [tool for tool in responses if tool not in final]
     if not acting or not final:
         return responses[0]
-    return final[0] if material.sufficient or material.request.material or material.request.steps else acting[0]
+    request, found = material.request, material.grounded and material.sufficient
+    return final[0] if found or request.results or request.steps else acting[0]
 
 
 class _Filler:
@@ -79,9 +90,10 @@ class _Filler:
         required = set(schema.get("required", ()))
         filled: dict[str, Any] = {}
         self._open.append(str(schema.get("title", "")))
+        beside = frozenset(Field(name, "", inner).role for name, inner in schema.get("properties", {}).items())
         for name, inner in schema.get("properties", {}).items():
             inner = resolve(inner, self._root)
-            field = Field(name, str(inner.get("description", "")), inner, parents, name in required)
+            field = Field(name, str(inner.get("description", "")), inner, parents, name in required, beside)
             value = self._value(inner, field, item, depth + 1)
             if value is not UNKNOWN:
                 filled[name] = value
@@ -98,9 +110,7 @@ class _Filler:
             return UNKNOWN
         options = alternatives(schema, self._root)
         for option in self._likely(options):
-            value = self._of_kind(
-                option, Field(field.name, field.description, option, field.parents, field.required), item, depth
-            )
+            value = self._of_kind(option, replace(field, schema=option), item, depth)
             if value is not UNKNOWN:
                 return value
         nullable = any(kind_of(option) == "null" for option in options)
@@ -218,7 +228,7 @@ class _Filler:
         name = parents[-1] if parents else ""
         field = Field(name, "", inner, parents)
         if field.role in ("scores", "agent", "winner"):
-            items = [Item("option", option.name, i) for i, option in enumerate(self._values.choices.options)]
+            items = [Item("option", name, i) for i, name in enumerate(self._values.choices.merits())]
         elif field.role == "question":
             items = task_items(self._material)
         else:

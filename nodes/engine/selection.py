@@ -32,10 +32,7 @@ class Excerpt:
 def choose(evidence: Evidence, *, limit: int = 4, least: float = RELATIVE_SHARE) -> list[Quote]:
     """Choose the best quotes that do not repeat each other, best first.
 
-    Args:
-        evidence: Where from.
-        limit: How many at most.
-        least: How much of the question a quote must speak of, as a share of what the best one does.
+    Each must speak of at least a share `least` of what the best one speaks of the question.
 
     Source: maximal marginal relevance, Carbonell and Goldstein, SIGIR 1998.
     """

@@ -6,7 +6,10 @@ from functools import cached_property
 
 from nodes.engine.material import Material
 from nodes.engine.review import Issue, Review
+from nodes.engine.vocabulary import vocabulary
 from nodes.engine.words import plain
+
+ENDED = vocabulary("satisfied complete completed done finished")
 
 
 class Standing:
@@ -26,8 +29,7 @@ class Standing:
         parts = self._material.request.parts("draft")
         if parts:
             return parts[-1].text
-        given = [part for part in self._material.request.material if part.text != self._material.request.inline]
-        return given[-1].text if given else ""
+        return self._material.request.results[-1].text if self._material.request.results else ""
 
     @cached_property
     def review(self) -> Review:

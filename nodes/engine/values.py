@@ -9,21 +9,20 @@ from typing import Any
 from nodes.engine import verdicts
 from nodes.engine.answer import cite
 from nodes.engine.choices import Choices
-from nodes.engine.conform import honest_member, kind_of, limits
+from nodes.engine.conform import UNKNOWN, honest_member, kind_of, limits
 from nodes.engine.evidence import Evidence
 from nodes.engine.extraction import find_number, find_text
 from nodes.engine.facts import facts
 from nodes.engine.items import Item, source_text
 from nodes.engine.material import Material
-from nodes.engine.options import Option, choose_option, fallback_option, named_in
+from nodes.engine.options import Option, fallback_option, named_in, rank_options
 from nodes.engine.question import Question, title
 from nodes.engine.roles import Field, split_name
-from nodes.engine.standing import Standing
+from nodes.engine.standing import ENDED, Standing
 from nodes.engine.topics import cues
-from nodes.engine.unknown import UNKNOWN
 from nodes.engine.vocabulary import vocabulary
 from nodes.engine.wording import Wording
-from nodes.engine.words import key_terms, plain, tokens
+from nodes.engine.words import key_terms, plain
 
 _SHARES = vocabulary(
     """confidence score scores probability certainty relevance quality rating coverage similarity likelihood strength
@@ -88,6 +87,8 @@ class Values:
         said = set(key_terms(f"{self.material.request.task} {self.material.request.inline}"))
         if words[0] in ("needs", "need", "requires", "require") and not set(words) & _UNSETTLED:
             return bool(set(key_terms(" ".join(words[1:]))) & said)
+        if set(words) & ENDED:
+            return self.choices.settled(well=self.standing.well, everybody="done" in words)
         good = verdicts.is_good_word(words)
         if good is not None:
             return self.standing.well == good
@@ -118,7 +119,7 @@ class Values:
             return found
         about = {option.name: option.about for option in self.choices.options}
         options = [Option(m, f"{about.get(m, '')} {_about(m, field.description)} {cues(m)}") for m in members]
-        chosen = choose_option(text, options)
+        chosen = next(iter(rank_options(text, options)), None)
         if chosen is not None and chosen.fit > SAID:
             return chosen.option.name
         return field.schema.get("default") or fallback_option(list(members)) or honest_member(members)
@@ -161,15 +162,11 @@ class Values:
         return round(low + self._fraction(item) * (high - low), 4)
 
     def _count(self, field: Field) -> Any:
-        if field.says("issues", "errors", "problems"):
-            return len(self.standing.issues)
-        if field.says("sources", "documents", "passages", "citations", "quotes"):
+        if field.role in ("source", "citation", "quote"):
             return len({quote.source.id for quote in self.material.quotes})
-        if field.says("words"):
-            return len(tokens(source_text(self.material)))
-        if field.says("questions", "tasks", "subtasks", "items", "steps", "parts"):
-            return len(self.material.asks)
-        return UNKNOWN
+        if field.role == "feedback":
+            return len(self.standing.issues)
+        return len(self.material.asks) if field.role == "question" else UNKNOWN
 
     @property
     def _extracts(self) -> bool:
@@ -181,6 +178,8 @@ class Values:
     def _item_text(self, field: Field, item: Item) -> Any:
         if item.kind == "quote":
             return _quote_text(field, item)
+        if item.kind == "task" and field.role == "question":
+            return self.material.request.complete(item.text)
         if item.kind == "issue" and item.issue is not None:
             return item.issue.sentence if field.role in ("quote", "claim", "place") else item.text
         if item.kind == "option":
@@ -205,9 +204,11 @@ class Values:
         if field.role == "agent":
             best = self.choices.for_task(item.text, named_in(field.description, ()), fresh=False)
             return best.option.name if best else UNKNOWN
+        if field.role == "reason" and "agent" in field.beside:
+            return self.wording.why_agent(item.text, fresh=False)
         if field.role in ("id", "title"):
             return f"t{item.index + 1}" if field.role == "id" else title(item.text)
-        telling = field.role in ("question", "claim", "answer", "summary") or field.says("text", "name", "content")
+        telling = field.role in ("claim", "answer", "summary") or field.says("text", "name", "content")
         return item.text if telling else UNKNOWN
 
 

@@ -27,15 +27,8 @@ _TROUBLE = vocabulary(
 _SURE = vocabulary("enough progress made answerable covered cited verified available known sure confident")
 _LAST_RESORT = vocabulary("escalate reassign abort human handoff replan")
 _SENTIMENTS = {
-    "positive": 1,
-    "good": 1,
-    "happy": 1,
-    "satisfied": 1,
-    "negative": -1,
-    "bad": -1,
-    "angry": -1,
-    "unhappy": -1,
-    "dissatisfied": -1,
+    **dict.fromkeys(("positive", "good", "happy", "satisfied"), 1),
+    **dict.fromkeys(("negative", "bad", "angry", "unhappy", "dissatisfied"), -1),
 }
 _NEUTRAL = vocabulary("neutral mixed none unknown undecided")
 _LEVELS = (
@@ -108,9 +101,7 @@ def sentiment(text: str) -> float:
 def level_member(members: Sequence[Any], degree: float) -> Any | None:
     """Choose from ordered levels, such as low, medium and high; None if the members are no levels.
 
-    Args:
-        members: The levels, in any order.
-        degree: 0 for the lowest to 1 for the highest.
+    `degree` is 0 for the lowest to 1 for the highest.
     """
     ranks = {m: next((i for i, names in enumerate(_LEVELS) if _words(m) & names), None) for m in members}
     ordered = sorted((rank, str(m), m) for m, rank in ranks.items() if rank is not None)

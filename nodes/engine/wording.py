@@ -7,14 +7,14 @@ from typing import Any
 
 from nodes.engine.answer import central, cite, write_answer, write_summary
 from nodes.engine.choices import Choices
+from nodes.engine.conform import UNKNOWN
 from nodes.engine.items import task_items
 from nodes.engine.material import Material
 from nodes.engine.options import Option, named_in
 from nodes.engine.question import title
-from nodes.engine.report import revise, wants_report, write_report
+from nodes.engine.report import wants_report, write_document, write_report
 from nodes.engine.roles import Field, Role, split_name
-from nodes.engine.standing import Standing
-from nodes.engine.unknown import UNKNOWN
+from nodes.engine.standing import ENDED, Standing
 from nodes.engine.words import key_terms, plain, tokens
 
 MAX_KEYWORDS = 8
@@ -43,16 +43,26 @@ class Wording:
         around = set(split_name(field.parents[-1])) if field.parents else set()
         if around & {"loop", "progress"}:
             return "The same was said twice." if self._standing.repeats else "Nothing was said twice."
-        if around & {"satisfied", "complete", "completed", "done", "finished"}:
-            return "A result speaks of what was asked." if self._standing.well else "No result answers the request yet."
+        if around & ENDED:
+            if not self._choices.settled(well=self._standing.well):
+                return "No result answers the request yet."
+            answered = self._standing.well and self._material.sources
+            return "A result speaks of what was asked." if answered else "Nobody is left to ask."
+        if "agent" in field.beside or (field.parents and Field(field.parents[-1], "", {}).role == "agent"):
+            return self.why_agent(self._material.request.task)
         if self._standing.has_draft:
             issues = self._standing.issues
             return (
                 issues[0].text if issues else "No rule is broken: the passages that are cited say what the draft says."
             )
-        if self._choices.options and not self._material.grounded:
+        if self._choices.options and (field.beside & {"winner"} or not self._material.grounded):
             return self._why_chosen()
         return self._why_answered()
+
+    def why_agent(self, task: str, *, fresh: bool = True) -> str:
+        """Say why somebody was chosen for a task."""
+        best = self._choices.for_task(task, fresh=fresh)
+        return _chosen_for(best.option, task) if best else ""
 
     def missing(self) -> str:
         """Say what was asked and is not in the sources; "" if nothing is missing."""
@@ -69,9 +79,9 @@ class Wording:
         return {
             "answer": self._answer,
             "summary": lambda _: write_summary(material) if material.sources else plain(material.request.task),
-            "report": lambda _: self._report(),
+            "report": lambda _: write_document(material),
             "title": lambda _: title(material.request.task),
-            "question": lambda _: material.question.subject,
+            "question": lambda field: material.request.whole if "agent" in field.beside else material.question.subject,
             "reason": self.reason,
             "quote": lambda _: material.quotes[0].text if material.quotes else UNKNOWN,
             "claim": lambda _: self._claims()[0] if material.quotes else UNKNOWN,
@@ -91,8 +101,8 @@ class Wording:
     def _lists_by_role(self) -> dict[Role, Callable[[Field], list[str]]]:
         material, choices, standing = self._material, self._choices, self._standing
         return {
-            "question": lambda _: [item.text for item in task_items(material)],
-            "claim": lambda _: self._claims() or self._central(),
+            "question": self._parts,
+            "claim": lambda _: self._claims() or self._central() or list(material.request.told),
             "answer": lambda _: self._claims() or self._central(),
             "summary": lambda _: self._claims()[:3] or self._central(),
             "quote": lambda _: [quote.text for quote in material.quotes],
@@ -117,8 +127,7 @@ class Wording:
         if len([name for name in merits if merits[name] > 0]) > 1:
             scores = ", ".join(f"{name} {merits[name]:g}" for name in sorted(merits, key=lambda name: -merits[name]))
             return f"By what each says of the question and cites: {scores}."
-        best = self._choices.for_task(self._material.request.task, fresh=False)
-        return _chosen_for(best.option, self._material.request.task) if best else ""
+        return self.why_agent(self._material.request.task, fresh=False)
 
     def _why_answered(self) -> str:
         if self._material.grounded and self._material.sufficient:
@@ -134,17 +143,17 @@ class Wording:
         if "speaker" in around or "agent" in around:
             return self._agent(field)
         if "instruction" in around or "question" in around:
-            return self._material.question.subject
+            return self._material.request.whole
         written = field.says("report", "text", "content", "output", "result", "document")
         if written and self._material.grounded and wants_report(self._material):
             return write_report(self._material)
         return write_answer(self._material)
 
-    def _report(self) -> str:
-        drafts, feedback = self._material.request.parts("draft"), self._material.request.parts("feedback")
-        if drafts and feedback:
-            return revise(self._material, drafts[-1].text, "\n".join(part.text for part in feedback))
-        return write_report(self._material)
+    def _parts(self, field: Field) -> list[str]:
+        """The parts of the task, with what it tells where each is worked on by itself."""
+        alone = field.says("task", "tasks", "subtask", "subtasks", "item", "items")
+        complete = self._material.request.complete
+        return [complete(item.text) if alone else item.text for item in task_items(self._material)]
 
     def _agent(self, field: Field) -> Any:
         best = self._choices.for_task(self._material.request.task, named_in(field.description, ()))
