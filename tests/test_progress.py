@@ -20,7 +20,9 @@ from nodes.progress import A_PERSON, A_PLACE, Standing, progress_of
 from state import Plan
 from state.outcome import Outcome
 
-DIAMOND = Plan.model_validate(plan_of(part("a", "x"), part("b", "x", "a"), part("c", "y", "a"), part("d", "x", "b", "c")))
+DIAMOND = Plan.model_validate(
+    plan_of(part("a", "x"), part("b", "x", "a"), part("c", "y", "a"), part("d", "x", "b", "c"))
+)
 
 
 @st.composite
