@@ -158,7 +158,8 @@ def finish_node(joiner: str, on_failure: OnFailure, quorum: int | None) -> Any:
         last, good = state["outcomes"][-1], list(results(state).values())
         if state["decision"] in ("reject", "respond"):
             why = f"rejected: {state['notes'][-1]}"
-            return conclude(state, "", status="stopped", reason=why, structured=account_for(state))
+            answer = compose(good)[0] if good else ""  # of a plan before the one that was rejected
+            return conclude(state, answer, status="stopped", reason=why, structured=account_for(state))
         if not settled(state) or not state["plan"]["subtasks"]:
             status, reason = why_not_begun(state)
             return conclude(state, "", status=status, reason=reason, structured=account_for(state))

@@ -158,7 +158,8 @@ class _Execution:
                 self.results[subtask.id].add_done_callback(self._note)
         await asyncio.wait(self.results.values())
         await asyncio.gather(*self.freeing)
-        errors = [error for result in self.results.values() if (error := result.exception()) is not None]
+        raised = [error for result in self.results.values() if (error := result.exception()) is not None]
+        errors = [*self.board.run.faults, *raised]
         if errors:
             self.board.send()
             raise _merged(errors)
@@ -231,7 +232,7 @@ class _Execution:
         return begun if len(begun) == len(given) else None
 
     async def _run(self, subtask: Subtask, given: Mapping[str, Outcome]) -> Outcome | None:
-        if self.board.runtime.drain_requested:
+        if self.board.runtime.drain_requested or self.board.run.faults:
             return None
         step_id = self.ids[subtask.id]
         if self.one_failed.is_set():

@@ -34,6 +34,7 @@ class Run:
         sequence: Numbers the events of the run, from 1.
         parent: Id of the step that this graph stands in for; empty at the top.
         signals: Events by key, for siblings that stop each other.
+        faults: Errors of the storage, after which nothing more may begin; LangGraph tells of them at the end of a step only.
         loop: Event loop that the run is on.
     """
 
@@ -45,6 +46,7 @@ class Run:
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     parent: str = ""
     signals: dict[str, asyncio.Event] = field(default_factory=dict)
+    faults: list[Exception] = field(default_factory=list)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def within(self, step: str, account: Account) -> Run:

@@ -114,7 +114,7 @@ def test_two_people_asked_in_one_message_pause_it_all_and_are_answered_in_any_or
     asker = says("asker", calls(ask("ann", "One?"), ask("bob", "Two?")), "done", tools=[tool])
     graph = single.build(asker).compile(checkpointer=InMemorySaver(), name="g")
     graph.invoke({"task": "t"}, THREAD)
-    requests = graph.get_state(THREAD).interrupts
+    requests = sorted(graph.get_state(THREAD).interrupts, key=lambda one: one.value["action_requests"][0]["name"])
     assert [one.value["action_requests"][0]["args"]["task"] for one in requests] == ["One?", "Two?"]
     for at in order:
         said = {"decisions": [{"type": "respond", "message": f"answer {at}"}]}

@@ -23,6 +23,7 @@ from langgraph.checkpoint.base import (
 )
 
 from state.errors import StorageUnavailable
+from state.run import run_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,8 +89,13 @@ class AsyncDoor(BaseCheckpointSaver[Any]):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Store what a task wrote."""
-        await self.worker.run(self.put_writes, config, writes, task_id, task_path)
+        """Store what a task wrote. A run whose results cannot be stored is told at once."""
+        try:
+            await self.worker.run(self.put_writes, config, writes, task_id, task_path)
+        except Exception as error:
+            if (run := run_of(config)) is not None:
+                run.faults.append(error)
+            raise
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete the checkpoints and writes of a thread."""
