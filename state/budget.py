@@ -27,7 +27,7 @@ _books = threading.Lock()
 class Budget(BaseModel):
     """Limits of an agent step or of a run. None means no limit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model_calls: int | None = Field(default=None, ge=0, description="Calls of a model, counting failed attempts.")
     tool_calls: int | None = Field(default=None, ge=0, description="Calls of tools.")
@@ -178,7 +178,8 @@ class Account:
                 continue
             used = getattr(self.spent, limit) + getattr(reserved, limit)
             if round(used + needed, 12) > cap:
-                return BudgetExceeded(limit, cap=cap, spent=used, owner=self.owner)
+                more = needed if limit in ("tokens", "usd") else 0.0
+                return BudgetExceeded(limit, cap=cap, spent=used, owner=self.owner, needed=more)
         seconds, passed = self.budget.seconds, time.monotonic() - self.started
         if seconds is not None and passed >= seconds:
             return BudgetExceeded("seconds", cap=seconds, spent=round(passed, 3), owner=self.owner)

@@ -1,16 +1,19 @@
 """The knobs of a run: told once, when it starts, and read by every node through `context_of`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.runtime import Runtime
-from pydantic import Field, SkipValidation, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import Field, SkipValidation, StringConstraints, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from state.budget import Budget
 from state.errors import ConfigurationError
+from state.pii import Kind
+from state.secrets import SHORTEST, protect
 
 _MODEL_SCHEMA = {
     "type": ["string", "null"],
@@ -43,6 +46,12 @@ class Context:
     ] = 5
     max_depth: Annotated[int, Field(ge=1, le=20, description="Agents in a row that may ask each other.")] = 3
     max_concurrency: Annotated[int, Field(ge=1, le=1000, description="Agents that work at the same time.")] = 8
+    requests_per_minute: Annotated[
+        int | None, Field(ge=1, description="Calls of each model in any 60 seconds, over the process; more wait.")
+    ] = None
+    tokens_per_minute: Annotated[
+        int | None, Field(ge=1, description="Tokens of each model in any 60 seconds, in and out together.")
+    ] = None
     max_items: Annotated[int, Field(ge=1, le=1000, description="Branches of a map-reduce, and subtasks of a plan.")] = (
         50
     )
@@ -70,9 +79,36 @@ class Context:
     deadline: Annotated[
         float | None, Field(gt=0, description="When the run must have ended: seconds since 1970, UTC.")
     ] = None
+    approval_expires: Annotated[
+        float | None,
+        Field(gt=0, description="Seconds after which an approval that nobody gave is decided by its default."),
+    ] = None
+    approval_default: Annotated[
+        Literal["approve", "reject"], Field(description="What is decided about an approval when its time ran out.")
+    ] = "reject"
     corpus: Annotated[
         str, Field(description="Folder of documents to search; empty: the language reference that ships in Python.")
     ] = ""
+    prompts: Annotated[
+        Mapping[str, Annotated[str, StringConstraints(max_length=100_000)]],
+        Field(
+            description="Prompts by agent name, in place of the agents' own. An empty one changes nothing.",
+            json_schema_extra={"default": {}},
+        ),
+    ] = field(default_factory=dict, hash=False)
+    # Not in the schema: a form, and what a server notes of it, is no place for them.
+    secrets: SkipJsonSchema[
+        Annotated[
+            Mapping[str, Annotated[str, StringConstraints(min_length=SHORTEST)]],
+            Field(
+                description="Secrets by name, read by tools with `secret(name)`: never stored, shown or sent to a model."
+            ),
+        ]
+    ] = field(default_factory=dict, repr=False, hash=False)
+    redact: Annotated[
+        tuple[Kind, ...],
+        Field(description="Kinds of personal data that are taken out of what models are sent and what is kept."),
+    ] = ()
 
     def __post_init__(self) -> None:
         """Refuse a value out of range, naming the field.
@@ -83,9 +119,17 @@ class Context:
         try:
             checked = _CHECK.validate_python({field.name: getattr(self, field.name) for field in fields(self)})
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}{_got(e['loc'], e['input'])}" for e in error.errors()]
             raise ConfigurationError("Context: " + "; ".join(lines)) from None
         object.__setattr__(self, "budget", checked["budget"])
+        object.__setattr__(self, "redact", checked["redact"])
+        object.__setattr__(self, "prompts", dict(checked["prompts"]))
+        object.__setattr__(self, "secrets", dict(checked["secrets"]))
+        protect(self, checked["secrets"].values())
+
+
+def _got(place: tuple[int | str, ...], value: Any) -> str:
+    return f", got {value!r}" if place[0] not in ("secrets", "prompts") else ""
 
 
 # Built from the dataclass itself, so that the two cannot drift apart.

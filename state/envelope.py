@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from state.labels import as_data
+
 
 class Envelope(BaseModel):
     """One task on its way to one agent.
@@ -20,11 +22,19 @@ class Envelope(BaseModel):
         default_factory=dict, description="What the task depends on: heading to text, in the order it is to be read."
     )
     constraints: tuple[str, ...] = Field(default=(), description="What the answer has to respect, one sentence each.")
+    taint: tuple[str, ...] = Field(
+        default=(), description="Where what is told came from, as far as that is outside: tools, documents, people."
+    )
 
-    def render(self) -> str:
-        """Return the text that the recipient reads: the task, then each part under a line `<Heading>:`."""
+    def render(self, *, labels: bool = True) -> str:
+        """Return the text that the recipient reads: the task, then each part under a line `<Heading>:`.
+
+        Args:
+            labels: Whether parts that may hold what came from outside stand between lines that say so.
+        """
+        source = ", ".join(self.taint) if labels else ""
         parts = [self.task]
-        parts += [f"{heading}:\n{text}" for heading, text in self.context.items() if text]
+        parts += [f"{heading}:\n{as_data(text, source)}" for heading, text in self.context.items() if text]
         if self.constraints:
             parts.append("Constraints:\n" + "\n".join(f"- {line}" for line in self.constraints))
         return "\n\n".join(parts)

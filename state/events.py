@@ -18,7 +18,15 @@ EventKind = Literal[
     "handed_off",
     "consulted",
     "delegated",
+    "guided",
+    "paused",
+    "run_started",
+    "run_ended",
 ]
+"""`paused`: a step waits for a person. `noted`: somebody did something to the thread, such as starting a turn.
+
+`run_started` is told to observers only (see `state.observers`); it is not kept.
+"""
 
 
 class Event(TypedDict):

@@ -8,27 +8,38 @@ one budget for the whole tree.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs, var_child_runnable_config
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.errors import GraphInterrupt
+from langgraph.errors import GraphDrained, GraphInterrupt
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command, Overwrite
+from langgraph.runtime import RunControl
+from langgraph.types import Command, Overwrite, StateSnapshot
 
 from state.admission import admitted, refuse_changed
 from state.context import Context, check_context
-from state.errors import ConfigurationError, InvalidThreadId
+from state.errors import ConfigurationError, Halted, InvalidThreadId
+from state.halting import halted_by_signal
 from state.loop import iterate_sync, run_sync
+from state.made import Made
+from state.observers import observed
 from state.outcome import Outcome, merge_outcomes, total_usage
-from state.run import Run, run_of, start_run, with_run
+from state.prompts import Prompt, prompts_of, with_fields, without_fields
+from state.recording import recorded
+from state.requests import note_requests
+from state.run import BEGUN_KEY, Run, run_of, start_run, with_run
 from state.storage.locks import thread_held
+from state.storage.requests import book_of
 from state.storage.savers import as_async_saver
+from state.storage.signals import signals_of
 from state.task import TaskInput, TaskState
+from state.tracer import guard_traces
+from state.turns import TURN, turn_of
 
 # What LangGraph hands to a nested graph: whether the graph around it is resumed, and its checkpointer.
 _RESUMING, _CHECKPOINTER = "__pregel_resuming", "__pregel_checkpointer"
@@ -41,6 +52,10 @@ class PatternBuilder(StateGraph[Any, Context, Any, Any]):
         super().__init__(state, context_schema=Context, input_schema=TaskInput)
         self.levels = 0
         """How many teams of teams are nested in it, where the pattern counts them."""
+        self.made: Made | None = None
+        """Of what its `build` made it; None when no pattern did."""
+        self.description = ""
+        """What it is for, in a line: those that choose among teams read it."""
 
     def add_node(self, node: Any, action: Any = None, **options: Any) -> Self:
         """Add a node, as `StateGraph` does; what it takes from the state is said by its own annotations.
@@ -77,18 +92,71 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
             ThreadBusy: Another run has the thread.
             InvalidAnswer: It resumes without the id of a request; `UnknownRequest` where nothing of that id is asked.
             GraphChanged: The graph lacks what its unfinished thread goes on with.
+            Halted: Somebody asked it to stop. Everything is kept.
         """
-        run = _run_here(config)
+        run, saver, mine = _run_here(config), None, options.get("control") is None
+        outermost = run is None
         async with AsyncExitStack() as held:
             if run is None:
                 run = self._start(merge_configs(self.config, config), options)
                 if isinstance(self.checkpointer, BaseCheckpointSaver):
                     await held.enter_async_context(thread_held(self.checkpointer, run.thread))
                     input = await admitted(self, input, merge_configs(self.config, config))
+                    run.saver, run.turn = (
+                        self.checkpointer,
+                        await turn_of(self, input, merge_configs(self.config, config)),
+                    )
+                    config, saver = merge_configs(config, {"metadata": {TURN: run.turn}}), self.checkpointer
+                    if (begun := ((config or {}).get("configurable") or {}).get(BEGUN_KEY)) is not None:
+                        await begun()
+                    await held.enter_async_context(recorded(run, self.get_name(), input, config))
+                    options["control"] = control = options.get("control") or RunControl()
+                    await held.enter_async_context(halted_by_signal(signals_of(saver), run.thread, control))
             config = with_run(config, run.on_this_loop())
-            parts = await held.enter_async_context(aclosing(self._parts(input, config, run, options)))
-            async for part in parts:
-                yield part
+            whole = self._parts(input, config, run, options)
+            if outermost:
+                whole = self._observed(whole, input, config, run)
+            parts = await held.enter_async_context(aclosing(whole))
+            try:
+                async for part in parts:
+                    yield part
+            except GraphDrained as drained:
+                if saver is None or not mine:
+                    raise
+                raise _halted(run.thread, drained.reason) from None
+            if saver is not None:
+                await note_requests(book_of, saver, run.thread, answered=isinstance(input, Command))
+
+    @property
+    def prompts(self) -> dict[str, Prompt]:
+        """What the agents of this graph are told, by name; also of those in graphs that work for it."""
+        runnables = {name: spec.runnable for name, spec in self.builder.nodes.items()}
+        return prompts_of(
+            {name: getattr(each, "afunc", None) or getattr(each, "func", None) for name, each in runnables.items()}
+        )
+
+    def get_context_jsonschema(self) -> dict[str, Any] | None:
+        """Return the schema of the context as a form shows it: the knobs, and the prompt of each agent at its nodes."""
+        schema = super().get_context_jsonschema()
+        return schema and with_fields(schema, self.prompts)
+
+    def get_state(self, config: RunnableConfig, **options: Any) -> StateSnapshot:
+        """Return the state of a thread; arguments are those of `CompiledStateGraph.get_state`.
+
+        Raises:
+            InvalidThreadId: The thread id is not a non-empty string. LangGraph would take 5 for "5".
+        """
+        self._check_thread_of(config)
+        return super().get_state(config, **options)
+
+    async def aget_state(self, config: RunnableConfig, **options: Any) -> StateSnapshot:
+        """Return the state of a thread; see `get_state`."""
+        self._check_thread_of(config)
+        return await super().aget_state(config, **options)
+
+    def _check_thread_of(self, config: RunnableConfig) -> None:
+        if isinstance(self.checkpointer, BaseCheckpointSaver):
+            _check_thread(merge_configs(self.config, config))
 
     async def aupdate_state(self, config: RunnableConfig, *given: Any, **options: Any) -> RunnableConfig:
         """Change the state of a thread that nobody runs; arguments are those of `CompiledStateGraph.aupdate_state`.
@@ -123,6 +191,22 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
             requests = {request.id: request for request in (pause.args or ((),))[0]}
             raise GraphInterrupt(tuple(requests.values())) from None
 
+    def _observed(
+        self, parts: AsyncGenerator[Any, None], input: Any, config: RunnableConfig, run: Run
+    ) -> AsyncGenerator[Any, None]:
+        """Return the parts of a run; observers are told where it begins and how it ends."""
+
+        async def stand() -> Mapping[str, Any]:
+            if not isinstance(self.checkpointer, BaseCheckpointSaver):
+                return {}
+            snapshot = await self.aget_state({"configurable": {"thread_id": run.thread}})
+            if snapshot.tasks:
+                return {"status": "waiting" if snapshot.interrupts else "unfinished"}
+            return cast(Mapping[str, Any], snapshot.values)
+
+        resumed = self._is_taken_up(input, merge_configs(self.config, config))
+        return observed(parts, run, graph=self.get_name(), given=input, resumed=resumed, stand=stand)
+
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Generator[Any, None, None]:
         """Run the graph from sync code and yield what the stream modes ask for."""
         return iterate_sync(self.astream(input, config, **options), beside=_loop_of(_run_here(config)))
@@ -137,9 +221,13 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
             _check_thread(config)
             options["durability"] = options.get("durability") or "sync"
         context = options.get("context")
+        if isinstance(context, Mapping):
+            context = without_fields(context, self.prompts)
         if context is not None:
             options["context"] = context = check_context(context)
-        return start_run(config, context or Context(), name=self.get_name())
+        run = start_run(config, context or Context(), name=self.get_name())
+        guard_traces(run.context.redact)
+        return run
 
     def _is_taken_up(self, input: Any, config: RunnableConfig) -> bool:
         """Whether a call goes on with what a thread has already."""
@@ -162,6 +250,11 @@ def can_ask_people(config: RunnableConfig | None) -> bool:
     """Whether a node may pause for a person itself: its graph is the outermost, and what waits is kept by a checkpointer."""
     run, configurable = run_of(config), (config or {}).get("configurable") or {}
     return run is not None and not run.parent and isinstance(configurable.get(_CHECKPOINTER), BaseCheckpointSaver)
+
+
+def _halted(thread: str, reason: str) -> Halted:
+    remedy = "go on with invoke(None, config), or `orchestra resume`"
+    return Halted(f"thread {thread!r} was halted ({reason}); {remedy}", thread=thread, reason=reason)
 
 
 def _run_here(config: RunnableConfig | None) -> Run | None:

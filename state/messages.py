@@ -75,7 +75,7 @@ def merge_messages(state: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMe
     return cast("list[AnyMessage]", [message for message in merged if message is not None])
 
 
-SNAPSHOT_EVERY = 100
+SNAPSHOT_EVERY = 125
 """Updates between two whole copies of a channel. Fewer make a long thread smaller; pruning keeps all since the last one."""
 
 Messages = Annotated[list[AnyMessage], DeltaChannel(merge_messages, snapshot_frequency=SNAPSHOT_EVERY)]

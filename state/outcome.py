@@ -61,6 +61,8 @@ class Outcome(TypedDict):
     """What answered, as `describe_model` names it."""
     transfer: NotRequired[Transfer]
     """To whom it handed over, when it did; its output is what it said beside that."""
+    taint: NotRequired[list[str]]
+    """Where what the agent read came from, as far as that is outside: tools, documents, people."""
     children: NotRequired[list[Outcome]]
     """Outcomes of the team that stood for this agent, when it was one."""
 
@@ -80,6 +82,24 @@ def add_usage(first: Usage, second: Usage) -> Usage:
         output_tokens=first["output_tokens"] + second["output_tokens"],
         usd=usd,
     )
+
+
+def after(first: Outcome, second: Outcome, *, called: str) -> Outcome:
+    """Return a second try with the effort of the first one added, which becomes its child.
+
+    Args:
+        first: What was tried before.
+        second: By the same agent, or another in its place.
+        called: What the child's id ends with.
+    """
+    joined: Outcome = {
+        **second,
+        "attempts": first["attempts"] + second["attempts"],
+        "seconds": round(first["seconds"] + second["seconds"], 6),
+        "usage": add_usage(first["usage"], second["usage"]),
+    }
+    joined["children"] = [*second.get("children", []), {**first, "id": f"{first['id']}/{called}"}]
+    return joined
 
 
 def total_usage(outcomes: Iterable[Outcome]) -> Usage:

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
-from state.errors import ConfigurationError, StorageUnavailable
+from state.audit import Draft, Record
+from state.errors import StorageUnavailable, ThreadBusy, ThreadExists
 from state.events import Event
+from state.loop import run_sync
+from state.storage.audit import Trail
 from state.storage.checkpoints import KeptSaver
-from state.storage.clock import seconds
+from state.storage.grants import GrantTable
 from state.storage.guards import thread_of
+from state.storage.ledger import Ledger
+from state.storage.locks import thread_held
 from state.storage.place import Place
 from state.storage.pruning import Lineage
-from state.storage.records import RecordedEvent, Records
+from state.storage.records import RecordedEvent, Records, note
+from state.storage.retention import Pruned as Pruned
+from state.storage.retention import Retention
+from state.storage.schema import forget
 from state.storage.serde import StrictSerializer
 from state.storage.url import Source, read_url
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Pruned(NamedTuple):
-    """What pruning removed."""
-
-    checkpoints: int
-    bytes: int
-    """How much smaller the database is; 0 where the server keeps the space for what comes next."""
 
 
 class _Parts(NamedTuple):
@@ -87,9 +84,32 @@ class Persistence:
         """Add events to the record, all or none."""
         await self._run(self.record, list(events))
 
+    def keeps(self, checkpointer: object) -> bool:
+        """Whether a checkpointer is of this place: then the runs of a `Pattern` with it are recorded here by themselves."""
+        return getattr(checkpointer, "place", None) is self._parts.place
+
+    @property
+    def records(self) -> Records:
+        """What happened in all threads: the latest events, and those of some kinds in the order of recording."""
+        return self._parts.records
+
+    @property
+    def trail(self) -> Trail:
+        """Audit trail of all threads: one record for each effect, approval, denial, handoff and consultation."""
+        return Trail(self._parts.place)
+
+    async def aaudit(self, draft: Draft) -> Record:
+        """Write an audit record and return it; one that is there already is returned as it is."""
+        return await self._run(lambda: self.trail.append(draft))
+
+    @property
+    def grants(self) -> GrantTable:
+        """Grants that agents gave each other: which were used, and the way to revoke one."""
+        return GrantTable(self._parts.place)
+
     def events(self, thread_id: str, *, after: int = 0) -> list[RecordedEvent]:
         """Return the events of a thread in the order of their recording, those with an `id` above `after`."""
-        return self._parts.records.events(thread_id, after=after)
+        return self._parts.records.events(_valid(thread_id), after=after)
 
     async def aevents(self, thread_id: str, *, after: int = 0) -> list[RecordedEvent]:
         """Return the events of a thread in the order of their recording, those with an `id` above `after`."""
@@ -113,55 +133,117 @@ class Persistence:
 
     def thread(self, thread_id: str) -> dict[str, Any] | None:
         """Return one thread as `threads` does, or None if there is no such thread."""
-        return self._parts.records.thread(thread_id)
+        return self._parts.records.thread(_valid(thread_id))
 
     async def athread(self, thread_id: str) -> dict[str, Any] | None:
         """Return one thread as `threads` does, or None if there is no such thread."""
         return await self._run(self.thread, thread_id)
 
-    def delete_thread(self, *thread_ids: str) -> None:
-        """Delete threads with all that is kept of them but the store's items, and give the space back."""
+    def lineage(self, thread_id: str) -> list[Lineage]:
+        """Return the checkpoints of a thread's root graph without their state, the first one first."""
+        found = self._parts.checkpointer.lineages(_valid(thread_id))
+        return sorted((each for each in found if not each.namespace), key=lambda each: each.id)
+
+    async def alineage(self, thread_id: str) -> list[Lineage]:
+        """Return the checkpoints of a thread's root graph; see `lineage`."""
+        return await self._run(self.lineage, thread_id)
+
+    def fork_thread(self, thread_id: str, to: str, *, at: str, **facts: Any) -> None:
+        """Copy the past of a checkpoint to a new thread: state, nested graphs, and which effects were carried out.
+
+        Args:
+            thread_id: Thread, which nobody may run meanwhile.
+            to: Id of the new one.
+            at: Id of a checkpoint of its root graph.
+            facts: About the new thread; see `note_thread`.
+
+        Raises:
+            ThreadExists: There is a thread `to`.
+        """
         parts = self._parts
-        for thread in map(_valid, thread_ids):
-            parts.checkpointer.delete_thread(thread)
-            with parts.place.transaction(write=True) as execute:
-                parts.records.forget(execute, thread)
-        parts.place.shrink(thorough=False)
+        if parts.records.thread(_valid(to)) is not None:
+            raise ThreadExists(to, self.location)
+        # First: what a fork does not know of, it would do again. Without their thread these rows mean nothing.
+        Ledger(parts.place).copy(_valid(thread_id), to)
+        parts.checkpointer.fork(_valid(thread_id), to, at, lambda execute: note(execute, to, facts))
+
+    async def afork_thread(self, thread_id: str, to: str, *, at: str, **facts: Any) -> None:
+        """Copy the past of a checkpoint to a new thread; see `fork_thread`."""
+        await self._run(self.fork_thread, thread_id, to, at=at, **facts)
+
+    def delete_thread(self, *thread_ids: str) -> None:
+        """Delete threads with all that is kept of them but the store's items, and give the space back.
+
+        What the audit trail says of them stays: it holds no contents.
+
+        Raises:
+            ThreadBusy: One of them is being run; those named before it are gone, it and the others are not.
+        """
+        run_sync(self.adelete_thread(*thread_ids))
 
     async def adelete_thread(self, *thread_ids: str) -> None:
         """Delete threads; see `delete_thread`."""
-        await self._run(self.delete_thread, *thread_ids)
+        await self._run(self._open)
+        for thread in map(_valid, thread_ids):
+            async with thread_held(self.checkpointer, thread):
+                await self._run(self._delete, thread)
+        await self._run(self._parts.place.shrink, thorough=False)
 
-    def prune(self, *, keep_last: int = 1, older_than: timedelta | None = None) -> Pruned:
-        """Delete old checkpoints of all threads, and give the space back. No thread is lost, nor any event.
+    def prune(
+        self,
+        *,
+        keep_last: int | None = None,
+        older_than: timedelta | None = None,
+        threads_older_than: timedelta | None = None,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Delete old checkpoints of all threads, and old threads where that is asked for, and give the space back.
 
         Threads can be read and resumed as before, and forked at what is left. Besides the checkpoints kept, those stay
-        that a conversation is rebuilt from: up to 100 more a thread. Rewrites the file: for a quiet moment.
+        that a conversation is rebuilt from, back to its last whole copy. Rewrites the file: for a quiet moment.
 
         Args:
-            keep_last: How many checkpoints of each graph of a thread stay, at least 1.
-            older_than: Delete only what is older than this.
+            keep_last: How many checkpoints of each graph of a thread stay, at least 1; 1 by default, and all of them where
+                only `threads_older_than` is given.
+            older_than: Delete only checkpoints that are older than this.
+            threads_older_than: Delete threads that were last used longer ago, with all that belongs to them, but none that
+                waits for a person or is being run.
+            dry_run: Delete nothing, and return what would be deleted.
 
         Raises:
-            ConfigurationError: `keep_last` is below 1.
+            ConfigurationError: `keep_last` is below 1, or an age is negative.
         """
-        if keep_last < 1:
-            raise ConfigurationError(f"prune: keep_last must be at least 1, got {keep_last!r}; see delete_thread")
-        oldest = time.time() - older_than.total_seconds() if older_than is not None else math.inf
-        parts = self._parts
-        before = parts.place.size()
+        return run_sync(
+            self.aprune(
+                keep_last=keep_last, older_than=older_than, threads_older_than=threads_older_than, dry_run=dry_run
+            )
+        )
 
-        def wanted(rank: int, lineage: Lineage) -> bool:
-            made = seconds(lineage.id)
-            return rank < keep_last or (older_than is not None and (made is None or made > oldest))
-
-        removed = sum(parts.checkpointer.keep(each["thread"], wanted) for each in parts.records.threads())
-        parts.place.shrink(thorough=True)
-        return Pruned(removed, max(before - parts.place.size(), 0))
-
-    async def aprune(self, *, keep_last: int = 1, older_than: timedelta | None = None) -> Pruned:
-        """Delete old checkpoints; see `prune`."""
-        return await self._run(self.prune, keep_last=keep_last, older_than=older_than)
+    async def aprune(
+        self,
+        *,
+        keep_last: int | None = None,
+        older_than: timedelta | None = None,
+        threads_older_than: timedelta | None = None,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Delete old checkpoints and threads; see `prune`."""
+        await self._run(self._open)
+        retention = Retention(keep_last, older_than, threads_older_than)
+        before, threads, waiting, checkpoints = await self._run(self._parts.place.size), 0, 0, 0
+        for each in await self.athreads():
+            thread = each["thread"]
+            if retention.is_over(each["updated"]):
+                if await self._run(self._parts.checkpointer.waits, thread):
+                    waiting += 1
+                elif await self._delete_unless_held(thread, dry_run=dry_run):
+                    threads += 1
+                    continue
+            checkpoints += await self._run(self._parts.checkpointer.keep, thread, retention.keeps, dry_run=dry_run)
+        if not dry_run:
+            await self._run(self._parts.place.shrink, thorough=True)
+        freed = before - await self._run(self._parts.place.size)
+        return Pruned(checkpoints, max(freed, 0), threads, waiting)
 
     def check(self) -> None:
         """Look for damage that reading a thread would not show. Reads the whole file; a server is only asked to answer.
@@ -191,18 +273,14 @@ class Persistence:
         self._open()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._open)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
@@ -220,6 +298,20 @@ class Persistence:
                 place, checkpointer, store = self._source.open()
                 self._opened = _Parts(place, checkpointer, store, Records(place))
             return self._opened
+
+    def _delete(self, thread: str) -> None:
+        self._parts.checkpointer.delete_thread(thread)
+        with self._parts.place.transaction(write=True) as execute:
+            forget(execute, thread)
+
+    async def _delete_unless_held(self, thread: str, *, dry_run: bool) -> bool:
+        try:
+            async with thread_held(self.checkpointer, thread):
+                if not dry_run:
+                    await self._run(self._delete, thread)
+        except ThreadBusy:
+            return False
+        return True
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._opened is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from langchain_core.messages import convert_to_messages
 from langgraph.channels import EphemeralValue
 from typing_extensions import TypedDict
 
@@ -39,3 +41,17 @@ class TaskState(TaskInput, TaskOutput, total=False):
 
     goal: str
     """The task of this turn, wherever it came from."""
+
+
+def task_in(given: Any) -> str:
+    """Return the task that an input is, in any form that messages have, as far as that can be seen: `begin` checks it."""
+    if not isinstance(given, Mapping):
+        return ""
+    if isinstance(task := given.get("task"), str) and task.strip():
+        return task
+    messages = given.get("messages") or [""]
+    last = messages[-1] if isinstance(messages, list | tuple) else messages
+    try:
+        return convert_to_messages([last])[0].text
+    except (ValueError, TypeError, NotImplementedError, KeyError, AttributeError):
+        return ""

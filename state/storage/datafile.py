@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from state.errors import StorageCorrupt, StorageForeign, StorageUnavailable
+from state.storage.audit import GUARDS
 from state.storage.faults import fault_of
 
 APPLICATION_ID = 0x4F524348
@@ -31,11 +32,17 @@ _STOCK_TABLES = {
     "checkpoints": {"thread_id", "checkpoint_ns", "checkpoint_id", "metadata"},
     "writes": {"thread_id", "checkpoint_ns", "checkpoint_id", "task_id"},
     "store": {"prefix", "key", "value"},
+    "orchestra_effects": {"thread_id", "effect", "key"},
+    "orchestra_requests": {"thread_id", "id", "asked"},
+    "orchestra_audit": {"seq", "thread_id", "previous", "hash"},
+    "orchestra_grants": {"id", "thread_id", "holder", "revoked"},
+    # Triggers have no columns; what they say is looked at when the file is opened.
+    **{name: set[str]() for name in GUARDS},
     "store_migrations": {"v"},
     "store_vectors": {"prefix", "key"},
     "vector_migrations": {"v"},
 }
-"""What LangGraph's own savers and stores make, by their columns: a file with nothing else is taken over."""
+"""What LangGraph's own savers and stores make, and our tables beside them, by columns: a file with nothing else is taken over."""
 
 
 def refuse_unless_usable(path: Path) -> None:
@@ -99,7 +106,9 @@ def create(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-            # First, because it only takes effect in an empty file: lets deleted pages be given back in small steps.
+            # First, because these only take effect in an empty file. A checkpoint leaves half of a page of 4 KB empty.
+            connection.execute("PRAGMA page_size = 8192")
+            # Lets deleted pages be given back in small steps.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             fill(connection)

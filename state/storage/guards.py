@@ -6,7 +6,6 @@ handed out; and ids only increase.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,15 +18,19 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
-from langgraph.checkpoint.serde.types import ERROR
+from langgraph.checkpoint.serde.types import ERROR, RESUME
 
-from state.errors import InvalidThreadId, PersistenceError, StorageCorrupt
+from state.errors import InvalidThreadId, OrchestraError, PersistenceError, StorageCorrupt
+from state.redaction import kinds_here, redacted, redacting
+from state.run import run_of
 from state.storage.clock import observe
 from state.storage.doors import AsyncDoor
 
+_NAMES = ("thread_id", "checkpoint_id", "checkpoint_ns")
+"""What a checkpoint is found by."""
 _ERRORS = "__error"
 """What the names of the channels begin with in which a task's failure stands."""
-_DAMAGE = (AttributeError, TypeError, KeyError, RecursionError, json.JSONDecodeError, UnicodeDecodeError)
+_DAMAGE = (AttributeError, TypeError, LookupError, RecursionError, ValueError)
 """What the library's reading code raises when a stored value has another shape than it expects."""
 
 
@@ -89,25 +92,25 @@ class GuardedSaver(AsyncDoor):
         """
         thread = thread_of(config)
         parent = config["configurable"].get("checkpoint_id")
-        with self._guard(thread):
+        with self._guard(thread), redacting(_kinds_of(config)):
             if parent and checkpoint["id"] <= parent:
                 raise PersistenceError(
                     f"checkpoint {checkpoint['id']} would be older than {parent}, which it follows",
                     remedy="Read the thread through this saver before writing to it, and check the clock.",
                 )
-            return super().put(config, checkpoint, metadata, new_versions)
+            return super().put(_without_secrets(config), _plain(checkpoint), redacted(metadata), new_versions)
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Store what a task wrote; of one that was broken off or failed only that.
+        """Store what a task wrote; of one that was broken off or failed only that, and what people have answered it.
 
         A node that is cancelled between its update and its edges has written half. LangGraph stores the half beside the
         error, and takes the node for done when the thread is taken up again, which then ends without a word.
         """
         if any(channel == ERROR and isinstance(value, BaseException) for channel, value in writes):
-            writes = [(channel, value) for channel, value in writes if channel.startswith(_ERRORS)]
-        with self._guard(thread_of(config)):
+            writes = [(channel, value) for channel, value in writes if channel.startswith(_ERRORS) or channel == RESUME]
+        with self._guard(thread_of(config)), redacting(_kinds_of(config)):
             super().put_writes(config, writes, task_id, task_path)
 
     def delete_thread(self, thread_id: str) -> None:
@@ -138,6 +141,8 @@ class GuardedSaver(AsyncDoor):
         with self._guard(thread):
             try:
                 yield
+            except OrchestraError:
+                raise
             except _DAMAGE as error:
                 raise StorageCorrupt(
                     f"a stored checkpoint has another shape than expected ({type(error).__name__})",
@@ -152,13 +157,43 @@ def thread_of(config: RunnableConfig) -> str:
         InvalidThreadId: For anything but a text with something in it: all who forget it would share one thread.
     """
     thread = (config.get("configurable") or {}).get("thread_id")
-    if not isinstance(thread, str) or not thread.strip():
+    if not isinstance(thread, str) or not thread.strip() or not _is_storable(thread):
         raise InvalidThreadId(
-            f"thread id: expected a non-empty string, got {thread!r}; "
+            f"thread id: expected a non-empty string that UTF-8 can encode, without NUL, got {thread!r}; "
             'pass config={"configurable": {"thread_id": "..."}}',
             thread=thread,
         )
     return thread
+
+
+def _is_storable(thread: str) -> bool:
+    """Whether every database tells an id from all others: none can be stored with half a character, and not all with NUL."""
+    return "\x00" not in thread and not any("\ud800" <= sign <= "\udfff" for sign in thread)
+
+
+def _kinds_of(config: RunnableConfig) -> Sequence[str]:
+    """Return the kinds of personal data that the run which stores something wants taken out."""
+    run = run_of(config)
+    return run.context.redact if run is not None else kinds_here()
+
+
+def _without_secrets(config: RunnableConfig) -> RunnableConfig:
+    """Return a config whose values, which LangGraph copies into a checkpoint's metadata, hold no secrets; names stay."""
+    changed: dict[str, Any] = {}
+    for part in ("configurable", "metadata"):
+        values: Mapping[str, Any] = config.get(part) or {}  # type: ignore[assignment]  # one of two keys
+        texts = {key: value for key, value in values.items() if isinstance(value, str) and key not in _NAMES}
+        if (new := redacted(texts)) is not texts:
+            changed[part] = {key: value for key, value in values.items() if key not in texts} | new
+    return RunnableConfig(**{**config, **changed}) if changed else config  # type: ignore[typeddict-item]  # the same keys
+
+
+def _plain(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint whose texts, which some savers store beside the serialized values, hold no secrets."""
+    values = checkpoint["channel_values"]
+    texts = {key: value for key, value in values.items() if isinstance(value, str)}
+    new = redacted(texts, stored=True)
+    return checkpoint if new is texts else {**checkpoint, "channel_values": {**values, **new}}
 
 
 def _checked(found: CheckpointTuple) -> CheckpointTuple:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -41,17 +41,31 @@ async def thread_held(saver: BaseCheckpointSaver[Any], thread: str) -> AsyncIter
     Raises:
         ThreadBusy: Somebody else holds it, after at most `PATIENCE` seconds.
     """
-    name = await _place_of(saver), thread
+    name = await place_of(saver), thread
     release = await _taken(saver, name)
     try:
         yield
     finally:
+        await _off_the_loop(release)
+
+
+async def is_held(saver: BaseCheckpointSaver[Any], thread: str) -> bool:
+    """Whether somebody runs a thread now, in any process."""
+    release = await _try(saver, (await place_of(saver), thread))
+    if release is None:
+        return True
+    await _off_the_loop(release)
+    return False
+
+
+async def _off_the_loop(release: Release) -> None:
+    """Free a lock where that may block; whoever stops waiting for it does not stop it."""
+    try:
+        released = asyncio.get_running_loop().run_in_executor(None, release)
+    except RuntimeError:  # the interpreter is ending, and starts no threads any more
         release()
-
-
-def forget_lock(location: str, thread: str) -> None:
-    """Remove what is left of a deleted thread's lock beside an SQLite database."""
-    _lock_file(location, thread).unlink(missing_ok=True)
+    else:
+        await asyncio.shield(released)
 
 
 async def _taken(saver: BaseCheckpointSaver[Any], name: tuple[str, str]) -> Release:
@@ -107,7 +121,14 @@ def _try_file(path: Path) -> Release | None:
         lock.acquire(timeout=0)
     except Timeout:
         return None
-    return lock.release
+
+    def release() -> None:
+        # Removed while it is held: whoever opened it before takes the lock of a file without a name, notices, and tries again.
+        with suppress(OSError):  # a system that does not remove open files keeps an empty one
+            path.unlink()
+        lock.release()
+
+    return release
 
 
 def _lock_file(database: str, thread: str) -> Path:
@@ -119,23 +140,29 @@ def _try_server(saver: BaseCheckpointSaver[Any], thread: str) -> Release | None:
     """Take an advisory lock on a connection of its own, which holds it as long as it lives."""
     import psycopg
 
-    key = int.from_bytes(
-        hashlib.sha256(f"orchestra {thread}".encode("utf-8", "replace")).digest()[:8], "big", signed=True
-    )
+    name = hashlib.sha256(thread.encode("utf-8", "replace")).hexdigest()
+    key = "hashtextextended('orchestra ' || coalesce(current_schema(), '') || ' ' || %s, 0)"  # a schema is a place of its own
     from state.storage.postgres import fault_of
 
     try:
-        connection = psycopg.connect(_conninfo(_connection_of(saver)), autocommit=True)
-        held = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+        connection = psycopg.connect(conninfo_of(connection_of(saver)), autocommit=True)
+        held = connection.execute(f"SELECT pg_try_advisory_lock({key})", (name,)).fetchone()
     except psycopg.Error as error:
         raise fault_of(error, getattr(saver, "location", "postgresql")) from None
     if held is None or not held[0]:
         connection.close()
         return None
-    return connection.close
+
+    def release() -> None:
+        # Said first: a server notices a connection that is gone a little later.
+        with suppress(psycopg.Error), connection:
+            connection.execute(f"SELECT pg_advisory_unlock({key})", (name,))
+
+    return release
 
 
-def _conninfo(connection: Any) -> str:
+def conninfo_of(connection: Any) -> str:
+    """Return what opens another connection to the same PostgreSQL database. It holds the password."""
     from psycopg.conninfo import make_conninfo
 
     if not hasattr(connection, "info"):  # a pool
@@ -143,15 +170,15 @@ def _conninfo(connection: Any) -> str:
     return make_conninfo(connection.info.dsn, password=connection.info.password)
 
 
-async def _place_of(saver: BaseCheckpointSaver[Any]) -> str:
+async def place_of(saver: BaseCheckpointSaver[Any]) -> str:
     """Return what tells the saver's database from others: `file:<path>`, `server:<name>` or `memory:<number>`."""
     if saver not in _places:
-        _places[saver] = await _find_place(saver)
+        _places[saver] = await _look_up_place(saver)
     return _places[saver]
 
 
-async def _find_place(saver: BaseCheckpointSaver[Any]) -> str:
-    connection = _connection_of(saver)
+async def _look_up_place(saver: BaseCheckpointSaver[Any]) -> str:
+    connection = connection_of(saver)
     psycopg = sys.modules.get("psycopg")
     path = ""
     if isinstance(connection, sqlite3.Connection):
@@ -161,7 +188,7 @@ async def _find_place(saver: BaseCheckpointSaver[Any]) -> str:
         async with connection.execute("PRAGMA database_list") as cursor:
             path = (await cursor.fetchone())[2]
     elif psycopg is not None and connection is not None:
-        return f"server:{hashlib.sha256(_conninfo(connection).encode()).hexdigest()}"
+        return f"server:{hashlib.sha256(conninfo_of(connection).encode()).hexdigest()}"
     return f"file:{path}" if path else f"memory:{id(_inner(saver))}"
 
 
@@ -170,5 +197,6 @@ def _inner(saver: BaseCheckpointSaver[Any]) -> BaseCheckpointSaver[Any]:
     return inner if isinstance(inner, BaseCheckpointSaver) else saver
 
 
-def _connection_of(saver: BaseCheckpointSaver[Any]) -> Any:
+def connection_of(saver: BaseCheckpointSaver[Any]) -> Any:
+    """Return the connection or pool of a saver, None where it has none."""
     return getattr(_inner(saver), "conn", None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
+from state.errors import PersistenceError
 from state.storage.doors import Worker
 
 Execute = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
@@ -52,3 +53,18 @@ class Place(Protocol):
     def close(self) -> None:
         """Close it. Nothing can be done with it afterwards."""
         ...
+
+
+@contextmanager
+def transaction_of(place: Place, thread: str, *, write: bool) -> Iterator[Execute]:
+    """Open a transaction on behalf of a thread, which its errors name with the place.
+
+    Raises:
+        PersistenceError: For every error of the database.
+    """
+    try:
+        with place.transaction(write=write) as execute:
+            yield execute
+    except PersistenceError as fault:
+        location, named = fault.location or place.location, fault.thread or thread
+        raise type(fault)(fault.message, location=location, thread=named, remedy=fault.remedy) from fault.__cause__

@@ -22,11 +22,12 @@ from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg_pool import ConnectionPool
 
 from state.errors import ConfigurationError, PersistenceError, StorageCorrupt, StorageForeign, StorageUnavailable
-from state.storage import records
 from state.storage.checkpoints import KeptSaver
 from state.storage.doors import Worker
+from state.storage.items import without_secrets
 from state.storage.place import Execute, Place
 from state.storage.pruning import Removal
+from state.storage.schema import LASTING, SCHEMA, TABLES
 from state.storage.serde import StrictSerializer
 
 VERSION = 1
@@ -38,7 +39,7 @@ CONNECTIONS = 8
 _MIGRATING = 0x4F524348
 """Key of the advisory lock under which tables are made."""
 
-_TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes", "store", *records.TABLES)
+_TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes", "store", *TABLES, *LASTING)
 
 _REMEDIES = {
     "28": "Check user and password.",
@@ -155,6 +156,17 @@ class PostgresCheckpoints(KeptSaver, PostgresSaver):
         values = {key: _storable(value) for key, value in checkpoint["channel_values"].items()}
         return super().put(config, {**checkpoint, "channel_values": values}, metadata, new_versions)
 
+    def _copy(self, execute: Execute, names: tuple[str, str, str, str], *, bare: bool) -> None:
+        super()._copy(execute, names, bare=bare)
+        execute(
+            """INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+                SELECT ?, b.checkpoint_ns, b.channel, b.version, b.type, b.blob FROM checkpoint_blobs b
+                JOIN checkpoints c ON c.thread_id = b.thread_id AND c.checkpoint_ns = b.checkpoint_ns
+                WHERE b.thread_id = ? AND b.checkpoint_ns = ? AND c.checkpoint_id = ?
+                AND c.checkpoint -> 'channel_versions' ->> b.channel = b.version ON CONFLICT DO NOTHING""",
+            names,
+        )
+
     def _delete(self, execute: Execute, thread: str, namespace: str, removal: Removal) -> None:
         super()._delete(execute, thread, namespace, removal)
         execute(
@@ -178,9 +190,13 @@ class PostgresMemory(PostgresStore):
         self._server = server
         self.lock = nullcontext()  # type: ignore[assignment]  # as above
 
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Run operations, all in one transaction."""
+        return super().batch(without_secrets(ops))
+
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations, all in one transaction."""
-        return await self._server.worker.run(self.batch, list(ops))
+        return await self._server.worker.run(self.batch, without_secrets(ops))
 
     @contextmanager
     def _cursor(self, *, pipeline: bool = False) -> Iterator[psycopg.Cursor[DictRow]]:
@@ -225,7 +241,7 @@ def _migrate(connection: psycopg.Connection[DictRow], location: str) -> None:
         )
     PostgresSaver(connection).setup()
     PostgresStore(connection).setup()
-    for statement in records.SCHEMA:
+    for statement in SCHEMA:
         sql = statement.format(counter="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
         connection.execute(sql)
     connection.execute("INSERT INTO orchestra_version VALUES (%s) ON CONFLICT DO NOTHING", (VERSION,))

@@ -1,7 +1,7 @@
 """Decide which checkpoints of a thread may be deleted.
 
 The channels of a conversation store only what was written; their value at a checkpoint is rebuilt from its ancestors,
-back to the nearest one that stores the whole value (every 100 updates). Deleting an ancestor in between would
+back to the nearest one that stores the whole value (every 125 updates). Deleting an ancestor in between would
 silently empty them. So whatever a kept checkpoint is rebuilt from stays too.
 """
 

@@ -9,15 +9,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from typing import Any, cast
 
+import orjson
+
 from state.events import Event
+from state.excerpts import KEPT, excerpt
+from state.redaction import redact, redacted
 from state.storage.clock import seconds
+from state.storage.columns import read, read_json
 from state.storage.place import Execute, Place
 
 _EVENT = ("thread", "run", "seq", "at", "agent", "kind", "step", "parent", "data")
 _EVENT_COLUMNS = "thread_id, run_id, seq, at, agent, kind, step, parent, data"
+_KEYS = ("id", *_EVENT)
+_TYPES = (str, str, int, float, str, str, str, str, str)
+"""Of the columns after the id, as they were written."""
+_HOLES = f"({', '.join('?' * len(_EVENT))})"
+_AT_ONCE = 50
+"""Events that one statement adds."""
 
 TABLES = ("orchestra_events", "orchestra_threads")
 
@@ -51,13 +63,10 @@ class Records:
 
     def record(self, events: Iterable[Event]) -> None:
         """Add events, all or none. A missing key is left empty, data not known to JSON becomes text."""
-        rows = [_row(event) for event in events]
-        if not rows:
-            return
-        holes = ", ".join("?" * len(_EVENT))
-        with self._place.transaction(write=True) as execute:
-            for row in rows:
-                execute(f"INSERT INTO orchestra_events ({_EVENT_COLUMNS}) VALUES ({holes})", row)
+        rows = [_row(event, _json) for event in events]
+        if rows:
+            with self._place.transaction(write=True) as execute:
+                _insert(execute, rows)
 
     def events(self, thread: str, *, after: int = 0) -> list[RecordedEvent]:
         """Return the events of a thread in the order of their recording, those with an `id` above `after`."""
@@ -66,17 +75,33 @@ class Records:
             rows = execute(query, (thread, after))
         return [_event(row) for row in rows]
 
+    def outline(self, kinds: Collection[str], *, since: float, size: int = 20_000) -> Iterator[RecordedEvent]:
+        """Yield the events of all threads of these kinds and from a time on, in the order of their recording.
+
+        Reads `size` of them at a time, so that others can write meanwhile.
+        """
+        which = f"kind IN ({', '.join('?' * len(kinds))}) AND at >= ?"
+        query = f"SELECT id, {_EVENT_COLUMNS} FROM orchestra_events WHERE id > ? AND {which} ORDER BY id LIMIT ?"
+        after = 0
+        while True:
+            with self._place.transaction(write=False) as execute:
+                rows = execute(query, (after, *kinds, since, size))
+            yield from map(_event, rows)
+            if len(rows) < size:
+                return
+            after = rows[-1][0]
+
+    def recent(self, *, since: float, most: int = 10_000) -> list[RecordedEvent]:
+        """Return the latest events of all threads from a time on, in seconds since 1970, at most so many, the oldest first."""
+        query = f"SELECT id, {_EVENT_COLUMNS} FROM orchestra_events ORDER BY id DESC LIMIT ?"
+        with self._place.transaction(write=False) as execute:
+            rows = execute(query, (most,))
+        return [event for event in map(_event, reversed(rows)) if event["at"] >= since]
+
     def note_thread(self, thread: str, facts: dict[str, Any]) -> None:
         """Set facts about a thread (`name`, `graph`, `status`, anything JSON); others stay, None takes one away."""
-        now = time.time()
         with self._place.transaction(write=True) as execute:
-            insert = "INSERT INTO orchestra_threads VALUES (?, ?, ?, '{}') ON CONFLICT DO NOTHING"
-            execute(insert, (thread, now, now))
-            # An UPDATE first, so that Postgres has the row locked before it is read.
-            execute("UPDATE orchestra_threads SET updated = ? WHERE thread_id = ?", (now, thread))
-            rows = execute("SELECT facts FROM orchestra_threads WHERE thread_id = ?", (thread,))
-            merged = {key: value for key, value in {**json.loads(rows[0][0]), **facts}.items() if value is not None}
-            execute("UPDATE orchestra_threads SET facts = ? WHERE thread_id = ?", (_json(merged), thread))
+            note(execute, thread, facts)
 
     def threads(self) -> list[dict[str, Any]]:
         """Return every thread that has a checkpoint or facts, the last one used first. See `thread` for its keys."""
@@ -90,29 +115,54 @@ class Records:
             found = _threads(execute, "WHERE thread_id = ?", thread)
         return found[0] if found else None
 
-    def forget(self, execute: Execute, thread: str) -> None:
-        """Delete the events and facts of a thread, in the caller's transaction."""
-        for table in TABLES:
-            execute(f"DELETE FROM {table} WHERE thread_id = ?", (thread,))
+
+def add_events(execute: Execute, events: Iterable[Event]) -> None:
+    """Add events whose data is redacted, in the caller's transaction."""
+    _insert(execute, [_row(event, _compact) for event in events])
 
 
-def _row(event: Event) -> tuple[Any, ...]:
-    known: dict[str, Any] = {"at": time.time(), "seq": 0, **event}
-    return (*(known.get(key, "") for key in _EVENT[:-1]), _json(known.get("data", {})))
+def note(execute: Execute, thread: str, facts: dict[str, Any]) -> None:
+    """Set facts about a thread, in the caller's transaction; see `Records.note_thread`."""
+    now = time.time()
+    execute("INSERT INTO orchestra_threads VALUES (?, ?, ?, '{}') ON CONFLICT DO NOTHING", (thread, now, now))
+    # An UPDATE first, so that Postgres has the row locked before it is read.
+    execute("UPDATE orchestra_threads SET updated = ? WHERE thread_id = ?", (now, thread))
+    rows = execute("SELECT facts FROM orchestra_threads WHERE thread_id = ?", (thread,))
+    merged = {key: value for key, value in {**_facts(rows[0][0]), **facts}.items() if value is not None}
+    execute("UPDATE orchestra_threads SET facts = ? WHERE thread_id = ?", (_json(merged), thread))
+
+
+def _insert(execute: Execute, rows: list[tuple[Any, ...]]) -> None:
+    for some in (rows[at : at + _AT_ONCE] for at in range(0, len(rows), _AT_ONCE)):
+        holes = ", ".join([_HOLES] * len(some))
+        execute(f"INSERT INTO orchestra_events ({_EVENT_COLUMNS}) VALUES {holes}", [*chain(*some)])
+
+
+def _row(event: Event, text_of: Callable[[Any], str]) -> tuple[Any, ...]:
+    known: dict[str, Any] = {"at": time.time(), "seq": 0, "data": {}, **event}
+    data = known["data"]
+    kept = {name: excerpt(data[name], KEPT) for name in ("task", "output") if isinstance(data.get(name), str)}
+    return (*(known.get(key, "") for key in _EVENT[:-1]), text_of({**data, **kept}))
 
 
 def _event(row: tuple[Any, ...]) -> RecordedEvent:
-    event = dict(zip(("id", *_EVENT), row, strict=True))
-    return cast("RecordedEvent", {**event, "data": json.loads(event["data"])})
+    event = dict(zip(_KEYS, row, strict=True))
+    if tuple(map(type, row[1:])) != _TYPES:
+        read(event["at"], (int, float), "the time of an event")
+        read(event["seq"], int, "the number of an event")
+        for key in ("thread", "run", "agent", "kind", "step", "parent"):
+            read(event[key], str, f"the {key} of an event")
+    event["data"] = read_json(event["data"], dict, "an event")
+    return cast("RecordedEvent", event)
 
 
 def _threads(execute: Execute, where: str, *params: str) -> list[dict[str, Any]]:
     noted = execute(f"SELECT thread_id, created, updated, facts FROM orchestra_threads {where}", params)
     threads = {
-        thread: {**json.loads(facts), "thread": thread, "created": created, "updated": updated}
+        thread: {**_facts(facts), "thread": thread, "created": _time(created), "updated": _time(updated)}
         for thread, created, updated, facts in noted
     }
-    # Graphs that were called directly leave checkpoints and no facts.
+    # Graphs that are no patterns leave checkpoints and no facts.
     ids = "SELECT thread_id, min(checkpoint_id), max(checkpoint_id) FROM checkpoints"
     for thread, first, last in execute(f"{ids} {where} GROUP BY thread_id", params):
         known = threads.setdefault(thread, {"thread": thread, "created": seconds(first) or 0.0, "updated": 0.0})
@@ -121,5 +171,25 @@ def _threads(execute: Execute, where: str, *params: str) -> list[dict[str, Any]]
     return list(threads.values())
 
 
+def _facts(text: Any) -> dict[str, Any]:
+    return read_json(text, dict, "what is known of a thread")
+
+
+def _time(at: Any) -> float:
+    when: float = read(at, (int, float), "the time of a thread")
+    return when
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, default=str)
+    return _compact(redacted(value))
+
+
+def _compact(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=_text).decode()
+    except TypeError:  # half a character, a number of more than 64 bits, keys that are no texts
+        return json.dumps(value, default=_text, separators=(",", ":"))
+
+
+def _text(other: object) -> str:
+    return redact(str(other))

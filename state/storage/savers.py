@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,12 +22,15 @@ from langgraph.checkpoint.base import (
 from state.storage.doors import Worker
 from state.storage.faults import fault_of
 from state.storage.guards import GuardedSaver
+from state.storage.serde import SecretlessSerializer
 
 
 class _Inner(BaseCheckpointSaver[Any]):
     """The sync methods of another saver, with typed errors for its database."""
 
     inner: BaseCheckpointSaver[Any]
+    writer: BaseCheckpointSaver[Any]
+    """The same saver, with a serializer that is given no secrets."""
     location: str
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -55,14 +59,14 @@ class _Inner(BaseCheckpointSaver[Any]):
     ) -> RunnableConfig:
         """Store a checkpoint and return the config that names it."""
         with self._errors():
-            return self.inner.put(config, checkpoint, metadata, new_versions)
+            return self.writer.put(config, checkpoint, metadata, new_versions)
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Store what a task wrote."""
         with self._errors():
-            self.inner.put_writes(config, writes, task_id, task_path)
+            self.writer.put_writes(config, writes, task_id, task_path)
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete the checkpoints and writes of a thread."""
@@ -117,6 +121,8 @@ class ThreadedSaver(GuardedSaver, _Inner):
     def __init__(self, inner: BaseCheckpointSaver[Any], worker: Worker | None = None) -> None:
         super().__init__(serde=inner.serde)
         self.inner, self.worker, self.location = inner, worker or Worker(), _location(inner)
+        self.writer = copy.copy(inner)
+        self.writer.serde = SecretlessSerializer(inner.serde)
 
     @property
     def config_specs(self) -> list[Any]:

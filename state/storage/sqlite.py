@@ -15,15 +15,26 @@ from langgraph.store.base import BaseStore, Op, PutOp, Result
 from langgraph.store.sqlite import SqliteStore
 
 from state.errors import StorageCorrupt
-from state.storage import records
+from state.events import Event
 from state.storage.checkpoints import KeptSaver
 from state.storage.database import Database, Synchronous
 from state.storage.faults import RESTORE
+from state.storage.items import without_secrets
 from state.storage.place import Place
+from state.storage.recorder import recorder_of
+from state.storage.records import add_events
+from state.storage.schema import SCHEMA
 from state.storage.serde import StrictSerializer
 
 _writes: ContextVar[bool] = ContextVar("_writes", default=False)
 """Whether the store operations that are running write."""
+
+_NO_VERSION = "+0000000000"
+"""What the first version of a channel follows. A checkpoint holds two for each channel, so they are short; the sign lets them
+come before those of the stock saver, which has 32 digits, should it go on with a thread of ours."""
+
+_along: ContextVar[list[Event] | None] = ContextVar("_along", default=None)
+"""Events that go with what is being stored."""
 
 
 class SqliteCheckpoints(KeptSaver, SqliteSaver):
@@ -40,11 +51,36 @@ class SqliteCheckpoints(KeptSaver, SqliteSaver):
         self.place = self._database = database
         self.worker, self.location = database.worker, database.location
 
+    def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002 - the stock signature
+        """Return the version that follows `current`, as wide as it and without the random part that the stock saver adds.
+
+        Versions are compared as texts. Here every checkpoint has its own values, so nothing is found by a version alone.
+        """
+        number = (current or _NO_VERSION).partition(".")[0]
+        return f"{int(number) + 1:{'+' if number[0] == '+' else ''}0{len(number)}}"
+
     @contextmanager
     def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
         """Open a transaction: everything the stock saver does goes through here."""
         with self._database.cursor(write=transaction) as cursor:
             yield cursor
+            if transaction and (events := _along.get()):
+                add_events(lambda statement, params: cursor.execute(statement, params).fetchall(), events)
+                events.clear()
+
+    @contextmanager
+    def _recording(self, thread: str) -> Iterator[None]:
+        """Store the events of a thread that wait in the same transaction as what is stored within: one commit for both."""
+        recorder = recorder_of(self.place, thread)
+        if recorder is None:
+            yield
+            return
+        with recorder.taken() as events:
+            token = _along.set(events)
+            try:
+                yield
+            finally:
+                _along.reset(token)
 
 
 class SqliteMemory(SqliteStore):
@@ -56,16 +92,22 @@ class SqliteMemory(SqliteStore):
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations, all in one transaction."""
-        ops = list(ops)
+        ops = without_secrets(ops)
         token = _writes.set(any(isinstance(op, PutOp) for op in ops))
         try:
             return super().batch(ops)
+        except ValueError as error:
+            if "isoformat" not in str(error):
+                raise
+            raise StorageCorrupt(
+                "the time of a stored item cannot be read", location=self._database.location, remedy=RESTORE
+            ) from error
         finally:
             _writes.reset(token)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations, all in one transaction."""
-        return await self._database.worker.run(self.batch, list(ops))
+        return await self._database.worker.run(self.batch, without_secrets(ops))
 
     @contextmanager
     def _cursor(self, *, transaction: bool = True) -> Iterator[sqlite3.Cursor]:  # noqa: ARG002 - the stock signature
@@ -87,7 +129,7 @@ def _fill(connection: sqlite3.Connection) -> None:
     SqliteSaver(connection).setup()
     SqliteStore(connection).setup()
     with closing(connection.cursor()) as cursor:
-        for statement in records.SCHEMA:
+        for statement in SCHEMA:
             cursor.execute(statement.format(counter="INTEGER PRIMARY KEY AUTOINCREMENT"))
 
 
