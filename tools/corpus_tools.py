@@ -15,6 +15,7 @@ from state.errors import DocumentError
 from tools.corpora import corpus_of
 from tools.corpus import Corpus
 from tools.passage import PASSAGE_ID, render_passages
+from tools.rights import needs
 
 _MOST_RESULTS = 20
 _MOST_NEIGHBOURS = 5
@@ -89,9 +90,10 @@ def create_corpus_tools(corpus: Corpus | None = None) -> tuple[BaseTool, BaseToo
 
 
 def _tool(function: Callable[..., str], arguments: type[BaseModel], description: str) -> BaseTool:
-    return StructuredTool.from_function(
+    tool = StructuredTool.from_function(
         function, args_schema=arguments, description=description, handle_tool_error=True
     )
+    return needs("read")(tool)
 
 
 def _corpus_of_run() -> Corpus:
