@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from state.lazily import exported
 
 if TYPE_CHECKING:
-    from nodes.agent import agent_node as agent_node
     from nodes.agent import run_agent as run_agent
+    from nodes.availability import Hours as Hours
     from nodes.extractive import ExtractiveChatModel as ExtractiveChatModel
     from nodes.models import forbid_network_models as forbid_network_models
     from nodes.models import load_model as load_model
+    from nodes.node import agent_node as agent_node
     from nodes.policy import Fallback as Fallback
     from nodes.policy import Policy as Policy
     from nodes.scripted import ScriptedChatModel as ScriptedChatModel
@@ -22,10 +23,11 @@ _HOME = {
     "Agent": "spec",
     "ExtractiveChatModel": "extractive",
     "Fallback": "policy",
+    "Hours": "availability",
     "HumanAgent": "spec",
     "Policy": "policy",
     "ScriptedChatModel": "scripted",
-    "agent_node": "agent",
+    "agent_node": "node",
     "forbid_network_models": "models",
     "load_model": "models",
     "run_agent": "agent",

@@ -10,8 +10,10 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from langchain_core.messages import AIMessage, ToolMessage
+from langgraph.runtime import get_runtime
 
-from nodes.human import Check, Decision, DecisionType, ask
+from nodes.human import Check, Decision, DecisionType, approval_terms, ask
+from state.context import Context, context_of
 from state.task import TaskState
 
 
@@ -28,14 +30,15 @@ def ask_about_proposal(
     *,
     check: Check | None = None,
 ) -> tuple[Decision, dict[str, Any]]:
-    """Pause until a person has decided about the announced action.
+    """Pause until a person has decided about the announced action, or as long as `Context.approval_expires` says.
 
     Returns:
         The decision, and the update that answers the tool call with it.
     """
     proposal = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
     call = proposal.tool_calls[0]
-    decision = ask(call["name"], call["args"], description, allowed, check=check)
+    terms = approval_terms(context_of(get_runtime(Context)))
+    decision = ask(call["name"], call["args"], description, allowed, check=check, **terms)
     said = {"approve": "Approved.", "edit": "Approved with changes.", "reject": "Rejected."}.get(
         decision.type, "Answered."
     )

@@ -7,10 +7,10 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from nodes.agent import nth_id
 from nodes.decisions import Delegation, Finish, read_decisions
 from nodes.layers.json_text import read_answers
 from nodes.matching import find_name
+from nodes.node import nth_id
 from nodes.resolve import compose
 from nodes.wording import circle, gist_words, says_the_same
 from state.context import Context

@@ -8,7 +8,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from nodes.approval import ask_about_proposal, propose
-from nodes.executor import latest_outcomes
+from nodes.finished import latest_outcomes
 from nodes.human import Decision
 from nodes.spec import AnyAgent, name_of
 from nodes.verdicts import PERSON, Judged, VerdictState, copied, try_again

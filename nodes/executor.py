@@ -10,8 +10,6 @@ Ends: a validated plan has no cycle, so some subtask can always begin, is runnin
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -20,21 +18,25 @@ from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
 from langgraph.func import task
 from langgraph.runtime import Runtime
-from typing_extensions import TypedDict
 
-from nodes.agent import Node, next_id, run_agent
+from nodes.agent import run_agent
+from nodes.asking import merged
+from nodes.authority import Authority
 from nodes.durations import expected_seconds, note_seconds
 from nodes.failure import OnFailure, cancelled, has_failed, unless, without_work
+from nodes.finished import ExecutionState, Finished, More, Result, hash_of, kept_results
+from nodes.layers.outside import taint_of
+from nodes.node import Node, next_id
 from nodes.progress import Board
-from nodes.spec import Agent, AnyAgent, name_of
+from nodes.spec import Agent, AnyAgent, name_of, prompts_among
 from state.budget import Budget
 from state.context import context_of
 from state.envelope import Envelope
-from state.outcome import Failure, Outcome, describe_failure, node_of
+from state.outcome import Failure, Outcome, describe_failure
 from state.places import Places
 from state.plan import Plan, Subtask
+from state.prompts import tell_prompts
 from state.run import run_here
-from state.task import TaskState
 
 NOT_RUN = "DependencyFailed"
 """Type of the error of a subtask that was skipped because of one that it depends on."""
@@ -42,39 +44,6 @@ NOT_RUN = "DependencyFailed"
 
 _TURNS_OF_LOOP = 4
 """Turns of the event loop that it takes a subtask to notice that what it waited for is done."""
-
-
-class Finished(TypedDict):
-    """A subtask that is done, as long as it is given the same."""
-
-    inputs: str
-    """Hash of its agent, task, constraints and the results it depends on."""
-    outcome: str
-    """Id of its outcome."""
-
-
-class ExecutionState(TaskState, total=False):
-    """Adds a plan and what of it is done."""
-
-    plan: dict[str, Any]
-    """A `Plan` as plain JSON; empty before there is one."""
-    finished: dict[str, Finished]
-    """By subtask id. It outlives a new plan: what is planned again with the same inputs is not done again."""
-    pending: list[str]
-    """Subtasks that were not begun because the run was being halted; the node has to be entered again for them."""
-
-
-class _Result(TypedDict):
-    """What a `@task` gives, and LangGraph saves."""
-
-    subtask: str
-    inputs: str
-    outcome: Outcome | None
-    """None when it was not begun."""
-
-
-More = Callable[[Any, Subtask], Mapping[str, str]]
-"""What else a subtask's agent is told: `(state, subtask) -> {heading: text}`. It counts among its inputs."""
 
 
 def execute_node(
@@ -85,8 +54,9 @@ def execute_node(
     only: Callable[[Any], Collection[str]] | None = None,
     more: More | None = None,
     budgets: Mapping[str, Budget] | None = None,
+    under: Authority | None = None,
 ) -> Node:
-    """Return the node that runs the plan in the state: `{plan, finished} -> {outcomes, finished, pending}`.
+    """Return the node that runs the plan in the state: `{plan, finished} -> {outcomes, finished, pending, ended}`.
 
     A failed subtask skips what depends on it, with the cause; under `fail_fast` it also ends all others. What succeeded is
     kept under every policy. Several subtasks may wait for people at once. A halt lets those in flight end and begins no
@@ -100,6 +70,7 @@ def execute_node(
             finished: `state -> ids`. All by default.
         more: What else they are told.
         budgets: Limits of one step of an agent, and of all below it, by its name.
+        under: What whoever made the plan may do: the agents may do no more.
     """
     by_name = {name_of(agent): agent for agent in agents}
 
@@ -112,18 +83,13 @@ def execute_node(
         seconds = await expected_seconds(plan, runtime)
         board = Board(plan, seconds, runtime, run_here(config, context_of(runtime), name="plan"))
         execution = _Execution(by_name, state, board, fail_fast=on_failure == "fail_fast", sender=sender)
-        execution.more, execution.budgets = more, budgets or {}
+        execution.more, execution.budgets, execution.under = more, budgets or {}, under
         update = await execution.run()
         await note_seconds(update["outcomes"], runtime)
         return update
 
+    tell_prompts(execute, prompts_among(agents))
     return execute
-
-
-def latest_outcomes(state: ExecutionState) -> list[Outcome]:
-    """Return the last outcome of each subtask of the plan, in the plan's order; none of those not begun."""
-    last = {node_of(outcome): outcome for outcome in state["outcomes"]}
-    return [last[subtask["id"]] for subtask in state["plan"]["subtasks"] if subtask["id"] in last]
 
 
 class _Execution:
@@ -143,16 +109,17 @@ class _Execution:
         self.freeing: set[asyncio.Task[None]] = set()
         self.more: More | None = None
         self.budgets: Mapping[str, Budget] = {}
-        self.results: dict[str, asyncio.Future[_Result]] = {}
+        self.under: Authority | None = None
+        self.results: dict[str, asyncio.Future[Result]] = {}
 
     async def run(self) -> dict[str, Any]:
         """Call every task, wait for all, and return the update; pause if one of them waits for a person."""
-        kept = self._kept()
+        kept = kept_results(self.board.plan, self.state, self.more)
         work = {agent: self._task_of(agent) for agent in {subtask.agent for subtask in self.order}}
         for subtask in self.order:
             if subtask.id in kept:
                 self.results[subtask.id] = _done(kept[subtask.id])
-                self.board.move(subtask.id, "done")
+                self._take_in(kept[subtask.id])
             else:
                 self.results[subtask.id] = work[subtask.agent](subtask.id)
                 self.results[subtask.id].add_done_callback(self._note)
@@ -162,49 +129,55 @@ class _Execution:
         errors = [*self.board.run.faults, *raised]
         if errors:
             self.board.send()
-            raise _merged(errors)
+            raise merged(errors)
         return self._update(kept)
 
-    def _task_of(self, agent: str) -> Callable[[str], asyncio.Future[_Result]]:
+    def _task_of(self, agent: str) -> Callable[[str], asyncio.Future[Result]]:
         """Return the `@task` of an agent: a function of its own, since a task is known by its name and position."""
 
-        async def work(name: str) -> _Result:
+        async def work(name: str) -> Result:
             return await self._work(self.subtasks[name])
 
         work.__name__ = work.__qualname__ = agent
-        return cast(Callable[[str], asyncio.Future[_Result]], task(work))
+        return cast(Callable[[str], asyncio.Future[Result]], task(work))
 
-    def _note(self, result: asyncio.Future[_Result]) -> None:
+    def _note(self, result: asyncio.Future[Result]) -> None:
         """See what a task gave, also one whose result was saved before a crash."""
         if result.cancelled() or result.exception() is not None:
             return
         name = result.result()["subtask"]
-        self.board.move(name, "done")
         if name in self.holding:
             self.holding.discard(name)
             freeing = asyncio.get_running_loop().create_task(self._give_back(self.subtasks[name].agent))
             self.freeing.add(freeing)
             freeing.add_done_callback(self.freeing.discard)
-        outcome = result.result()["outcome"]
-        if self.fail_fast and outcome is not None and has_failed(outcome):
+        self._take_in(result.result())
+
+    def _take_in(self, result: Result) -> None:
+        """Note an outcome, and what it means for the others; there is none of a subtask that was not begun."""
+        outcome = result["outcome"]
+        if outcome is None:
+            return
+        self.board.move(result["subtask"], "done")
+        if self.fail_fast and has_failed(outcome):
             self.one_failed.set()
 
-    async def _work(self, subtask: Subtask) -> _Result:
+    async def _work(self, subtask: Subtask) -> Result:
         given = await self._given(subtask)
         if given is None:
-            return _Result(subtask=subtask.id, inputs="", outcome=None)
-        inputs = _hash_of(subtask, given, self._told(subtask))
+            return Result(subtask=subtask.id, inputs="", outcome=None)
+        inputs = hash_of(subtask, given, self._told(subtask))
         agent = self.agents[subtask.agent]
         limit = agent.policy.max_concurrency if isinstance(agent, Agent) else None
         if cause := _cause(given.values()):
             error = Failure(type=NOT_RUN, message=cause, retryable=False)
             outcome = without_work(self.ids[subtask.id], subtask.agent, "skipped", error)
-            return _Result(subtask=subtask.id, inputs=inputs, outcome=outcome)
+            return Result(subtask=subtask.id, inputs=inputs, outcome=outcome)
         self.board.move(subtask.id, "ready")
         await self.places.take(subtask.agent, limit=limit, priority=self.urgency[subtask.id])
         self.holding.add(subtask.id)
         try:
-            return _Result(subtask=subtask.id, inputs=inputs, outcome=await self._run(subtask, given))
+            return Result(subtask=subtask.id, inputs=inputs, outcome=await self._run(subtask, given))
         except BaseException:
             self.holding.discard(subtask.id)
             self.places.give_back(subtask.agent)
@@ -240,7 +213,9 @@ class _Execution:
         self.board.move(subtask.id, "running")
         envelope = self._envelope(subtask, given)
         agent, budget = self.agents[subtask.agent], self.budgets.get(subtask.agent)
-        work = run_agent(agent, envelope, self.board.runtime, get_config(), step_id=step_id, budget=budget)
+        work = run_agent(
+            agent, envelope, self.board.runtime, get_config(), step_id=step_id, budget=budget, under=self.under
+        )
         try:
             outcome = await (unless(self.one_failed, work) if self.fail_fast else work)
         except GraphInterrupt:
@@ -255,50 +230,30 @@ class _Execution:
             for name, outcome in given.items()
             if outcome["output"]
         }
+        others = [one for one in self.state["outcomes"] if self._told(subtask) or one["agent"] == self.sender]
         return Envelope(
             sender=self.sender,
             recipient=subtask.agent,
             task=subtask.task,
             context={**context, **self._told(subtask)},
             constraints=subtask.constraints,
+            taint=tuple(taint_of([*others, *given.values()])),
         )
 
     def _told(self, subtask: Subtask) -> Mapping[str, str]:
         return self.more(self.state, subtask) if self.more is not None else {}
 
-    def _kept(self) -> dict[str, _Result]:
-        """Return the results of an earlier plan that hold for this one: same subtask, given the same."""
-        outcomes = {outcome["id"]: outcome for outcome in self.state["outcomes"]}
-        kept: dict[str, _Result] = {}
-        for subtask in self.order:
-            done = self.state["finished"].get(subtask.id)
-            given = {name: kept[name]["outcome"] for name in subtask.depends_on if name in kept}
-            if done is None or len(given) < len(set(subtask.depends_on)) or done["outcome"] not in outcomes:
-                continue
-            begun = {name: outcome for name, outcome in given.items() if outcome is not None}
-            inputs = _hash_of(subtask, begun, self._told(subtask))
-            if inputs == done["inputs"]:
-                kept[subtask.id] = _Result(subtask=subtask.id, inputs=inputs, outcome=outcomes[done["outcome"]])
-        return kept
-
-    def _update(self, kept: Mapping[str, _Result]) -> dict[str, Any]:
+    def _update(self, kept: Mapping[str, Result]) -> dict[str, Any]:
         """Return what the pass adds to the state, in the plan's order."""
         new = [self.results[subtask.id].result() for subtask in self.order if subtask.id not in kept]
         outcomes = [result["outcome"] for result in new if result["outcome"] is not None]
-        finished = {
-            result["subtask"]: Finished(inputs=result["inputs"], outcome=result["outcome"]["id"])
-            for result in [*kept.values(), *new]
-            if result["outcome"] is not None and not _stands_in_the_way(result["outcome"])
-        }
+        finished, ended = dict[str, Finished](), dict[str, Finished]()
+        for result in [*kept.values(), *new]:
+            if (outcome := result["outcome"]) is not None:
+                of_its_kind = ended if _stands_in_the_way(outcome) else finished
+                of_its_kind[result["subtask"]] = Finished(inputs=result["inputs"], outcome=outcome["id"])
         pending = [result["subtask"] for result in new if result["outcome"] is None]
-        return {"outcomes": outcomes, "finished": finished, "pending": pending}
-
-
-def _hash_of(subtask: Subtask, given: Mapping[str, Outcome], told: Mapping[str, str]) -> str:
-    """Return the hash of all that a subtask is given."""
-    results = [(name, outcome["status"], outcome["output"]) for name, outcome in sorted(given.items())]
-    parts = [subtask.agent, subtask.task, subtask.constraints, results, sorted(told.items())]
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()[:32]
+        return {"outcomes": outcomes, "finished": finished, "pending": pending, "ended": ended if pending else {}}
 
 
 def _cause(given: Iterable[Outcome]) -> str:
@@ -313,16 +268,7 @@ def _stands_in_the_way(outcome: Outcome) -> bool:
     return outcome["status"] != "ok" and not left_out
 
 
-def _done(result: _Result) -> asyncio.Future[_Result]:
-    future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+def _done(result: Result) -> asyncio.Future[Result]:
+    future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     future.set_result(result)
     return future
-
-
-def _merged(errors: Sequence[BaseException]) -> BaseException:
-    """Return one error for all: the first that is no pause, else one pause that holds every request."""
-    other = next((error for error in errors if not isinstance(error, GraphInterrupt)), None)
-    requests = [
-        request for error in errors if isinstance(error, GraphInterrupt) for request in (error.args or ((),))[0]
-    ]
-    return other or GraphInterrupt(tuple(requests))

@@ -27,6 +27,7 @@ from nodes.engine.calls import Call
 from nodes.engine.reply import compose_reply
 from nodes.engine.request import read_request
 from nodes.engine.toolbox import describe_tool, read_toolbox
+from state.labels import unlabelled
 
 _IDENTITY = {"model_name": "extractive", "model_provider": "orchestra"}
 
@@ -113,7 +114,7 @@ def _answer(messages: Sequence[BaseMessage], stop: Sequence[str] | None, bound: 
     toolbox = read_toolbox(
         bound.get("tools", ()), choice=bound.get("tool_choice"), response_format=bound.get("response_format")
     )
-    reply = compose_reply(read_request(messages), toolbox)
+    reply = compose_reply(read_request([unlabelled(message) for message in messages]), toolbox)
     message = AIMessage(
         content=_stopped(reply.text, stop or ()),
         tool_calls=[_tool_call(call, i, len(messages)) for i, call in enumerate(reply.calls)],

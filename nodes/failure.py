@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
-from nodes.agent import Node
+from nodes.node import Node
 from nodes.step import SiblingFailed, step_around
 from nodes.turn import settle
 from state.errors import ConfigurationError

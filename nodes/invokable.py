@@ -13,7 +13,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.pregel.protocol import PregelProtocol
 from pydantic import BaseModel
 
-from nodes.layers.history import clip
+from nodes.coroutines import Unblocked
 from nodes.layers.json_text import as_plain_json
 from nodes.layers.place import place
 from nodes.layers.record import count_calls
@@ -23,6 +23,7 @@ from nodes.step import Step
 from nodes.threads import in_thread
 from state.envelope import Envelope
 from state.errors import EmptyOutput, WrongShape
+from state.excerpts import clip
 from state.graph import Pattern
 from state.outcome import Failure, Outcome, OutcomeStatus, Usage, total_usage
 from state.run import with_run
@@ -75,7 +76,7 @@ async def _call(agent: Any, step: Step, memory: Sequence[AnyMessage]) -> Any:
         return await agent.ainvoke(_input_of_runnable(agent, step.envelope, memory), step.config)
     given = _input_of_function(agent, step.envelope, memory)
     if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(getattr(agent, "__call__", None)):  # noqa: B004
-        return await agent(given)
+        return await Unblocked(agent(given), step.agent)
     result = await in_thread(agent, given)
     return await result if inspect.isawaitable(result) else result
 
@@ -85,15 +86,18 @@ def _input_of_function(function: Callable[..., Any], envelope: Envelope, memory:
     try:
         parameter = next(iter(inspect.signature(function).parameters.values()))
     except (StopIteration, ValueError, TypeError):
-        return envelope.render()
+        return envelope.render(labels=False)
     kind = parameter.annotation if isinstance(parameter.annotation, str) else _type_name(parameter.annotation)
     if kind == "Envelope" or parameter.name == "envelope":
         return envelope
     if kind == "str" or (not kind and parameter.name in _TEXT_NAMES):
-        return envelope.render()
+        return envelope.render(labels=False)
     if parameter.name in _STATE_NAMES or kind.lower().startswith(("dict", "mapping", "task", "any")):
-        return {"task": envelope.render(), "messages": [*memory, HumanMessage(envelope.render())]}
-    return envelope.render()
+        return {
+            "task": envelope.render(labels=False),
+            "messages": [*memory, HumanMessage(envelope.render(labels=False))],
+        }
+    return envelope.render(labels=False)
 
 
 def _type_name(annotation: Any) -> str:

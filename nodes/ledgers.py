@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
-from nodes.agent import Brief, Node, agent_node, next_id
 from nodes.decisions import ProgressLedger, TaskLedger, read_decision
 from nodes.matching import find_name, roster, shortlist
+from nodes.node import Brief, Node, agent_node, next_id
 from nodes.spec import AnyAgent
 from nodes.wording import digest, says_the_same
 from state.context import context_of

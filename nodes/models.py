@@ -223,8 +223,18 @@ def _provider_of(kind: type[BaseChatModel]) -> str:
 
 
 def _name_of(model: BaseChatModel) -> str:
-    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id", "deployment_name"))
+    names = (getattr(model, field, None) for field in _name_fields(type(model)))
     return next((name for name in names if isinstance(name, str) and name), "")
+
+
+@cache
+def _name_fields(kind: type[BaseChatModel]) -> tuple[str, ...]:
+    """Return the fields that may name a model of a class. One that is not there costs as much as a layer to ask for."""
+    fields, any_field = (
+        ("model_name", "model", "model_id", "deployment_name"),
+        kind.model_config.get("extra") == "allow",
+    )
+    return tuple(field for field in fields if any_field or field in kind.model_fields or hasattr(kind, field))
 
 
 def _shown(text: str) -> str:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
-from nodes.agent import Brief, Node, next_id, run_agent
+from nodes.agent import run_agent
+from nodes.deciding import tell
 from nodes.decisions import Speaker, read_decision
 from nodes.matching import find_name, roster
+from nodes.node import Brief, Node, next_id
 from nodes.spec import AnyAgent, name_of
 from nodes.threads import in_thread
 from nodes.transcript import DIGEST, Contribution, contributions_of, digest_of, turns_of
 from state.context import context_of
 from state.envelope import Envelope
 from state.errors import OUTPUT_ERRORS
+from state.excerpts import REASON, excerpt
 from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
@@ -90,9 +93,20 @@ def choosing(work: Node, names: Sequence[str]) -> Node:
 
     async def node(state: ModeratedState, runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:
         update = await work(state, runtime, config)
-        return {**update, **take_choice(update["outcomes"][0], state, names, context_of(runtime).max_repeats)}
+        chosen = take_choice(update["outcomes"][0], state, names, context_of(runtime).max_repeats)
+        _tell_choice(update["outcomes"][0], chosen)
+        return {**update, **chosen}
 
     return node
+
+
+def _tell_choice(outcome: Outcome, chosen: Mapping[str, Any]) -> None:
+    """Tell who speaks next and why, whoever said so; a moderator's own words are told with its answer."""
+    noted = chosen["notes"][-1] if "notes" in chosen else chosen.get("ended_by", "")
+    choice = read_choice(outcome) if not noted else None
+    reason = str(noted or (choice.reason if choice is not None else ""))
+    told = {"subject": chosen.get("speaker") or "nobody"} | ({"reason": excerpt(reason, REASON)} if reason else {})
+    tell("decided", decision="speaker", by=outcome["agent"], **told)
 
 
 def take_choice(outcome: Outcome, state: ModeratedState, names: Sequence[str], most: int) -> dict[str, Any]:

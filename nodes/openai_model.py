@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import ref
 
 import openai
 from langchain_core.language_models import BaseChatModel
@@ -48,7 +49,7 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._pool_options = options
-        self._pools: dict[asyncio.AbstractEventLoop, tuple[openai.DefaultAsyncHttpxClient, AsyncGenerator[None]]] = {}
+        self._pools: dict[asyncio.AbstractEventLoop, openai.DefaultAsyncHttpxClient] = {}
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send a request over the running loop's own pool."""
@@ -59,9 +60,8 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
 
     async def aclose(self) -> None:
         """Close the running loop's pool; those of other loops close with their loops."""
-        _, keeper = self._pools.pop(asyncio.get_running_loop(), (None, None))
-        if keeper is not None:
-            await keeper.aclose()
+        if (pool := self._pools.pop(asyncio.get_running_loop(), None)) is not None:
+            await pool.aclose()
         await super().aclose()
 
     async def _pool_of_this_loop(self) -> openai.DefaultAsyncHttpxClient:
@@ -69,14 +69,32 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
         if loop not in self._pools:
             for closed in [known for known in list(self._pools) if known.is_closed()]:
                 self._pools.pop(closed, None)
-            pool = openai.DefaultAsyncHttpxClient(**self._pool_options)
-            keeper = _close_at_end(pool)
-            self._pools[loop] = pool, keeper
-            await anext(keeper)
-        return self._pools[loop][0]
+            self._pools[loop] = pool = openai.DefaultAsyncHttpxClient(**self._pool_options)
+            await _close_with_loop(pool, self)
+        return self._pools[loop]
 
 
-async def _close_at_end(pool: openai.DefaultAsyncHttpxClient) -> AsyncGenerator[None]:
+_keepers: dict[asyncio.AbstractEventLoop, dict[AsyncGenerator[None], ref[LoopClient]]] = {}
+"""What closes the pools of each loop, and the client of each.
+
+Held here, because what is collected before its loop has ended is closed by a task that the loop may not run any more.
+"""
+
+
+async def _close_with_loop(pool: openai.DefaultAsyncHttpxClient, client: LoopClient) -> None:
+    """Have a pool closed with the running loop, or before, once its client is gone and another one comes."""
+    for closed in [known for known in list(_keepers) if known.is_closed()]:
+        _keepers.pop(closed, None)
+    keepers = _keepers.setdefault(asyncio.get_running_loop(), {})
+    for keeper in [keeper for keeper, owner in keepers.items() if owner() is None]:
+        if keepers.pop(keeper, None) is not None:
+            await keeper.aclose()
+    keeper = _keeper(pool)
+    keepers[keeper] = ref(client)
+    await anext(keeper)
+
+
+async def _keeper(pool: openai.DefaultAsyncHttpxClient) -> AsyncGenerator[None]:
     """Close a pool when the running loop ends: a loop's last act is to close the generators begun on it."""
     try:
         yield

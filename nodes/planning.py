@@ -7,29 +7,28 @@ What does not fit into the budget is left out before anything runs, and said.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 from pydantic import ValidationError
 
-from nodes.agent import Brief, Node, next_id
+from nodes.deciding import tell
 from nodes.decisions import read_decision
-from nodes.executor import ExecutionState, latest_outcomes
 from nodes.failure import has_failed, without_work
+from nodes.finished import ExecutionState, latest_outcomes
+from nodes.fitting import trimmed
 from nodes.layers.json_text import read_answers
 from nodes.matching import match_agents, roster, shortlist, shown_matches
-from nodes.spec import Agent, AnyAgent, name_of
+from nodes.node import Brief, Node, next_id
+from nodes.spec import AnyAgent, name_of
 from nodes.turn import settle
 from nodes.wording import digest
-from state.budget import Account, Limit
-from state.context import Context, context_of
+from state.context import context_of
 from state.envelope import Envelope
 from state.errors import OUTPUT_ERRORS, PlanError
+from state.excerpts import REASON, excerpt
 from state.outcome import Failure, Outcome, describe_failure, node_of
 from state.plan import Plan, Subtask
 from state.run import run_here
@@ -42,7 +41,6 @@ ASKED = ("Do not do the task. Answer with a plan: subtasks, each with id, task, 
 """What a planner is asked for, whoever it is."""
 _GIST = 400
 """Characters of a finished result that a planner is told."""
-_LIMITS: tuple[Limit, ...] = ("model_calls", "tool_calls", "tokens", "usd")
 
 
 class PlanningState(ExecutionState, total=False):
@@ -70,6 +68,7 @@ NO_PLAN: dict[str, Any] = {
     "plan": {},
     "finished": {},
     "pending": [],
+    "ended": {},
     "proposal": {},
     "problems": [],
     "repairs": 0,
@@ -135,6 +134,7 @@ def check_node(agents: Sequence[AnyAgent], *, taken: Collection[str] = ()) -> No
                 return {"problems": [describe_failure(asked)]}
             can_mend = asked["status"] == "ok" or _type(asked) in OUTPUT_ERRORS
             if can_mend and state["repairs"] < MAX_REPAIRS:
+                tell("decided", decision="refuse_plan", reason=excerpt(str(error), REASON))
                 return {"problems": [str(error)], "repairs": state["repairs"] + 1}
             why = str(error) if asked["status"] == "ok" else describe_failure(asked)
             plan = merged(fallback_plan(state, agents), state)
@@ -145,9 +145,20 @@ def check_node(agents: Sequence[AnyAgent], *, taken: Collection[str] = ()) -> No
         update |= {"plan": plan.model_dump(mode="json"), "problems": [], "repairs": 0, "outcomes": skipped}
         update["matches"] = shown_matches(state["goal"], agents, context_of(runtime).max_candidates)
         again = bool(state["plan"] and latest_outcomes(state))
+        _tell_taken(plan, update, left_out, again=again)
         return {**update, "left_out": [outcome["id"] for outcome in skipped], "replans": state["replans"] + again}
 
     return check
+
+
+def _tell_taken(plan: Plan, update: Mapping[str, Any], left_out: Sequence[tuple[Subtask, str]], *, again: bool) -> None:
+    """Tell that a plan was taken, and what of it was changed without the planner."""
+    left = {subtask.id: why for subtask, why in left_out}
+    reasons = [*update.get("adjusted", ())[-1:], *(f"{name} left out: {why}" for name, why in left.items())]
+    subject = ", ".join(subtask.id for subtask in plan.subtasks)
+    told = {"reason": excerpt("; ".join(reasons), REASON)} if reasons else {}
+    if told or again:  # else it is the planner's own, which it told
+        tell("decided", decision="replan" if again else "change_plan", subject=subject, **told)
 
 
 def checked(
@@ -187,52 +198,6 @@ def fallback_plan(state: PlanningState, agents: Sequence[AnyAgent]) -> Plan:
     name = next(name for number in range(1, len(known) + 2) if (name := f"task-{number}") not in known)
     best = match_agents(state["goal"], agents)[0].agent
     return Plan(subtasks=(Subtask(id=name, task=state["goal"], agent=best),))
-
-
-def trimmed(
-    plan: Plan, agents: Sequence[AnyAgent], account: Account, context: Context, state: PlanningState
-) -> tuple[Plan, list[tuple[Subtask, str]]]:
-    """Return as much of a plan as fits into the budget, and what was left out with the reason, in topological order.
-
-    A subtask takes its estimate; without one, a call of a model if its agent has one. Finished ones take nothing.
-    """
-    calling = {name_of(agent) for agent in agents if isinstance(agent, Agent | BaseChatModel)}
-    left = {limit: account.remaining(limit) for limit in _LIMITS}
-    deadline = math.inf if context.deadline is None else context.deadline - time.time()
-    seconds = min(account.remaining("seconds"), deadline)
-    ends: dict[str, float] = {}
-    kept, left_out = list[Subtask](), list[tuple[Subtask, str]]()
-    for subtask in plan.order():
-        done = subtask.id in state["finished"]
-        needs = dict.fromkeys(_LIMITS, 0.0) if done else _needs(subtask, subtask.agent in calling)
-        missing = [name for name in subtask.depends_on if name not in ends]
-        begins = max((ends[name] for name in subtask.depends_on if name in ends), default=0.0)
-        end = begins + (0.0 if done else _estimated(subtask, "seconds") or 0.0)
-        over = [
-            f"needs {needs[limit]:g} {limit}, {left[limit]:g} left" for limit in _LIMITS if needs[limit] > left[limit]
-        ]
-        over += [f"ends after {end:g} seconds, {seconds:g} left"] if end > seconds else []
-        over += [f"needs {missing[0]}, which was left out"] if missing else []
-        if over:
-            left_out.append((subtask, "; ".join(over)))
-            continue
-        ends[subtask.id] = end
-        left = {limit: left[limit] - needs[limit] for limit in _LIMITS}
-        kept.append(subtask)
-    order = [subtask for subtask in plan.subtasks if subtask.id in ends]
-    return Plan(subtasks=tuple(order)), left_out
-
-
-def _needs(subtask: Subtask, calls_model: bool) -> dict[Limit, float]:
-    """Return what a subtask takes of each limit, as far as it was estimated."""
-    needs = {limit: _estimated(subtask, limit) for limit in _LIMITS}
-    if needs["model_calls"] is None:
-        needs["model_calls"] = float(calls_model)
-    return {limit: need or 0.0 for limit, need in needs.items()}
-
-
-def _estimated(subtask: Subtask, limit: Limit) -> float | None:
-    return getattr(subtask.estimate, limit) if subtask.estimate is not None else None
 
 
 def _left_out(subtask: Subtask, why: str, state: PlanningState) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nodes.models import ENGINE, ENGINE_LABEL
 
-_FREE = frozenset({ENGINE, ENGINE_LABEL, "ExtractiveChatModel"})
+_FREE = frozenset({ENGINE, ENGINE_LABEL, "ExtractiveChatModel", "runbook rules (not a language model)"})
 
 
 def price(model_name: str, usage: Mapping[str, Any]) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 
+from nodes.availability import Available, Hours
 from nodes.policy import Policy
 from state.errors import ConfigurationError
+from state.graph import Pattern
 
 _RESERVED = frozenset("|:/#")
 
@@ -41,8 +44,9 @@ class Agent:
     version: str = field(default="1", kw_only=True)
 
     def __post_init__(self) -> None:
-        """Refuse a name that cannot name a node."""
+        """Refuse a name that cannot name a node, and what cannot be a tool."""
         check_name(self.name)
+        _check_tools(self.name, self.tools)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +57,47 @@ class HumanAgent:
         name: Names its node and its outcomes.
         description: What the person is for.
         prompt: Shown with every task.
+        available: When the person is there: `Hours`, or a function that says whether they are now. Always by default.
+        due: Seconds to answer in, counted from when the person is there. After them the outcome is `timed_out`.
+        backup: Who gets the task when the person is not there, or time ran out: another person, or any agent.
     """
 
     name: str = "human"
     description: str = "A person."
     prompt: str = ""
+    available: Available | None = field(default=None, kw_only=True)
+    due: float | None = field(default=None, kw_only=True)
+    backup: AnyAgent | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Refuse a name that cannot name a node."""
+        """Refuse a name that cannot name a node, and what could never work."""
         check_name(self.name)
+        if self.due is not None and not self.due > 0:
+            raise ConfigurationError(f"{self.name}: expected due in seconds above 0, got {self.due!r}")
+        if self.available is not None and not isinstance(self.available, Hours) and not callable(self.available):
+            raise ConfigurationError(f"{self.name}: expected available as Hours or a function, got {self.available!r}")
+        if self.backup is not None:
+            check_agent(self.backup, role=f"backup of {self.name}")
+            if self.due is None and self.available is None:
+                raise ConfigurationError(f"{self.name}: backup never gets a turn without due or available")
 
 
 AnyAgent = Agent | HumanAgent | Runnable[Any, Any] | Callable[..., Any]
 """Whatever can be an agent: data, a person, a compiled graph, a runnable, a chat model, a function."""
+
+
+def _check_tools(agent: str, tools: Any) -> None:
+    """Refuse what could not be offered to a model. It would show only when the agent first works."""
+    if isinstance(tools, str) or not isinstance(tools, Sequence):
+        raise ConfigurationError(f"{agent}: tools: expected a list of tools or functions, got {tools!r}")
+    for tool in tools:
+        if not isinstance(tool, BaseTool) and not callable(tool):
+            raise ConfigurationError(f"{agent}: tools: expected a LangChain tool or a function, got {tool!r}")
+        if not isinstance(tool, BaseTool) and not inspect.getdoc(tool):
+            name = getattr(tool, "__name__", repr(tool))
+            raise ConfigurationError(
+                f"{agent}: tool {name!r} has no docstring, in which the model reads what it is for"
+            )
 
 
 def name_of(agent: AnyAgent) -> str:
@@ -84,8 +116,19 @@ def describe(agent: AnyAgent) -> str:
     if isinstance(agent, Agent | HumanAgent):
         return agent.description.split("\n")[0]
     if isinstance(agent, Runnable):
-        return ""
+        return str(getattr(getattr(agent, "builder", None), "description", "")).split("\n")[0]
     return str(getattr(agent, "description", "") or agent.__doc__ or "").split("\n")[0]
+
+
+def prompts_among(agents: Iterable[AnyAgent]) -> dict[str, str]:
+    """Return what agents are told, by name; of a team that is one of them, what those in it are told."""
+    prompts: dict[str, str] = {}
+    for agent in agents:
+        if isinstance(agent, Agent):
+            prompts.setdefault(agent.name, agent.prompt)
+        elif isinstance(agent, Pattern):
+            prompts = {**{name: prompt.text for name, prompt in agent.prompts.items()}, **prompts}
+    return prompts
 
 
 def check_agents(agents: Any, *, role: str = "agents", least: int = 1) -> tuple[AnyAgent, ...]:

@@ -17,6 +17,11 @@ from typing import Any, ParamSpec, TypeVar
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools import tool as as_tool
 
+from nodes.coroutines import Unblocked, end_thread
+from state.redaction import logger
+
+_log = logger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -24,13 +29,15 @@ T = TypeVar("T")
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a sync function in a new thread, with the caller's context variables, and return what it returns.
 
-    When the wait is cancelled the function goes on unheard: nothing can stop a thread. It does not keep the program alive.
+    When the wait is cancelled the function is ended as soon as it runs Python code again; until then it goes on unheard, and what
+    it gives is not used. It does not keep the program alive.
     """
     loop, context = asyncio.get_running_loop(), contextvars.copy_context()
     result: asyncio.Future[T] = loop.create_future()
 
     def hand_over(value: T | None, error: BaseException | None) -> None:
         if result.done():
+            _log.warning("%s came back late; what it gave is not used", getattr(function, "__name__", "a function"))
             return
         if error is not None:
             result.set_exception(error)
@@ -49,26 +56,42 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         with suppress(RuntimeError):  # the loop has been closed, and nobody waits
             loop.call_soon_threadsafe(hand_over, value, error)
 
-    threading.Thread(target=work, name=f"orchestra {getattr(function, '__name__', 'call')}", daemon=True).start()
-    return await result
+    thread = threading.Thread(target=work, name=f"orchestra {getattr(function, '__name__', 'call')}", daemon=True)
+    thread.start()
+    try:
+        return await result
+    except asyncio.CancelledError:
+        end_thread(thread)
+        raise
 
 
 def threaded(tool: Any) -> Any:
-    """Return the tool with an async form that calls its sync function in a thread; the tool itself if it has one.
+    """Return the tool with an async form that cannot block the event loop: of a sync function in a thread of its own.
 
     A dict describes a tool of the provider, and stays as it is.
     """
     if isinstance(tool, dict):
         return tool
     tool = tool if isinstance(tool, BaseTool) else as_tool(tool)
-    if not isinstance(tool, StructuredTool) or tool.coroutine is not None or tool.func is None:
+    if not isinstance(tool, StructuredTool) or (tool.coroutine is None and tool.func is None):
         return tool
-    if "callbacks" in inspect.signature(tool.func).parameters:
-        return tool  # LangChain would hand it the callbacks of async code
+    if tool.coroutine is not None:
+        return tool.model_copy(update={"coroutine": _unblocked(tool.coroutine, tool.name)})
     function = tool.func
+    assert function is not None
+    if "callbacks" in inspect.signature(function).parameters:
+        return tool  # LangChain would hand it the callbacks of async code
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         return await in_thread(function, *args, **kwargs)
 
     return tool.model_copy(update={"coroutine": call})
+
+
+def _unblocked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return await Unblocked(function(*args, **kwargs), name)
+
+    return call

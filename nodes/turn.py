@@ -9,6 +9,8 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 
+from nodes.deciding import tell_conclusion
+from nodes.layers.outside import TAINT, taint_of
 from nodes.models import ENGINE_LABEL, ENGINE_NOTICE
 from state.context import context_of
 from state.envelope import Envelope
@@ -24,7 +26,7 @@ def begin_node(**resets: Any) -> Callable[[Any], Any]:
         resets: The pattern's own channels and the values a turn starts with.
     """
 
-    async def begin(state: TaskState) -> dict[str, Any]:
+    async def begin(state: Any) -> dict[str, Any]:
         messages, task = state.get("messages", []), state.get("task") or ""
         if not isinstance(task, str):
             raise ConfigurationError(f"task: expected text, got {type(task).__name__}")
@@ -32,11 +34,12 @@ def begin_node(**resets: Any) -> Callable[[Any], Any]:
         goal = task.strip() or asked
         if not goal:
             raise ConfigurationError("task: expected text in `task` or a human message in `messages`, got neither")
-        update: dict[str, Any] = {"goal": goal, "answer": "", "structured": None, "status": "running", "reason": ""}
-        update["outcomes"] = Overwrite([])
+        cleared = {"answer": "", "structured": None, "status": "running", "reason": "", **resets}
+        update = {name: value for name, value in cleared.items() if name not in state or state[name] != value}
+        update |= {"goal": goal, "outcomes": Overwrite([])}
         if goal != asked or not isinstance(messages[-1], HumanMessage):
             update["messages"] = [HumanMessage(goal)]
-        return {**update, **resets}
+        return update
 
     return begin
 
@@ -53,7 +56,11 @@ def conclude(
     update: dict[str, Any] = {"answer": answer, "structured": structured, "status": status, "reason": reason}
     if answer:
         by_engine = any(map(_by_engine, state.get("outcomes", ())))
-        update["messages"] = [AIMessage(f"{answer}\n\n_{ENGINE_NOTICE}_" if by_engine else answer)]
+        said = AIMessage(f"{answer}\n\n_{ENGINE_NOTICE}_" if by_engine else answer)
+        if sources := taint_of(state.get("outcomes", ())):
+            said.response_metadata[TAINT] = sources
+        update["messages"] = [said]
+    tell_conclusion(status, reason, structured)
     return update
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from nodes.decisions import Verdict, read_decision
-from nodes.executor import latest_outcomes
+from nodes.finished import latest_outcomes
 from nodes.matching import find_name
 from nodes.planning import PlanningState
 from state.outcome import Outcome, describe_failure, node_of

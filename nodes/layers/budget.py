@@ -20,7 +20,7 @@ from nodes.prices import price
 from nodes.step import Step, current_step
 from state.budget import Account, Amount
 from state.errors import BudgetExceeded
-from state.outcome import Usage, add_usage
+from state.outcome import Usage
 
 MAX_OUTPUT = 4096
 """Tokens set aside for one answer where a token or money limit applies and the model names no limit of its own."""
@@ -57,7 +57,7 @@ async def tool_budget(request: ToolCallRequest, call: ToolCall) -> ToolResult:
     except BudgetExceeded as error:
         text = f"Not carried out: {error}. Answer now with what you have."
         return ToolMessage(text, tool_call_id=request.tool_call["id"], name=request.tool_call["name"], status="error")
-    step.usage = add_usage(step.usage, Usage(model_calls=0, tool_calls=1, input_tokens=0, output_tokens=0, usd=0.0))
+    step.spend(Usage(model_calls=0, tool_calls=1, input_tokens=0, output_tokens=0, usd=0.0))
     try:
         return await call(request)
     finally:

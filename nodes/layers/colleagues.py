@@ -6,21 +6,28 @@ A colleague has limits of its own, so the attempt's timeout does not hold for it
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
 from typing import Any
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langchain_core.messages.tool import ToolCall as Call
 
-from nodes.layers.authority import may_use
+from nodes.auditing import audit
+from nodes.granting import pass_on
+from nodes.layers.artifact import fact_of, noted, without_facts
+from nodes.layers.authority import refuse
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
+from nodes.layers.record import NO_CALL, since_task
 from nodes.matching import find_name
 from nodes.step import Step, current_step
+from state.audit import Kind
 from state.envelope import Envelope
+from state.errors import GrantRefused
 from state.outcome import Transfer, describe_failure
 from state.run import with_run
 from tools.colleagues import TRANSFER, ColleagueTool, HandoffTool
+
+_KINDS: dict[str, Kind] = {"consulted": "consultation", "delegated": "delegation"}
 
 
 async def colleagues(request: ToolCallRequest, call: ToolCall) -> ToolResult:
@@ -28,48 +35,49 @@ async def colleagues(request: ToolCallRequest, call: ToolCall) -> ToolResult:
     if isinstance(request.tool, ColleagueTool):
         return await _reach(request, request.tool, current_step())
     if isinstance(request.tool, HandoffTool):
-        return _hand_over(request, request.tool, current_step())
-    return await call(request)
+        return await _hand_over(request, request.tool, current_step())
+    return without_facts(await call(request))
 
 
 async def after_transfer(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
     """Make the call unless the agent has handed over: then its part is done."""
     if isinstance(request.messages[-1], ToolMessage) and find_transfer(request.messages) is not None:
-        return ModelResponse(result=[AIMessage("")])
+        return ModelResponse(result=[AIMessage("", response_metadata={NO_CALL: True})])
     return await call(request)
 
 
 def find_transfer(messages: Sequence[AnyMessage]) -> Transfer | None:
     """Return the handoff that was taken since the last human message, if there was one."""
-    for message in _since_task(messages):
-        if isinstance(message, ToolMessage) and isinstance(message.artifact, dict) and "transfer" in message.artifact:
-            transfer: Transfer = message.artifact["transfer"]
-            return transfer
-    return None
+    transfers = (fact_of(message, "transfer") for message in since_task(messages))
+    return next((transfer for transfer in transfers if transfer is not None), None)
 
 
-def text_beside_transfer(messages: Sequence[AnyMessage]) -> str:
+def last_said(messages: Sequence[AnyMessage]) -> str:
     """Return what the agent said when it handed over."""
-    said = [m.text for m in _since_task(messages) if isinstance(m, AIMessage) and m.text.strip()]
+    said = [m.text for m in since_task(messages) if isinstance(m, AIMessage) and m.text.strip()]
     return said[-1] if said else ""
 
 
-def _hand_over(request: ToolCallRequest, tool: HandoffTool, step: Step) -> ToolMessage:
+async def _hand_over(request: ToolCallRequest, tool: HandoffTool, step: Step) -> ToolMessage:
     """Take the first handoff of a message; tell the others that they were not taken."""
     asked = _calls_beside(request)
-    transfers = [one for one in asked if one["name"].startswith(TRANSFER) and may_use(step.policy, one["name"])]
+    transfers = [
+        one for one in asked if one["name"].startswith(TRANSFER) and not step.authority.why_not(one["name"], ())
+    ]
     if transfers and transfers[0]["id"] != request.tool_call["id"]:
         taken = transfers[0]["name"].removeprefix(TRANSFER)
         return _answer(request, f"Not taken: control goes to {taken}, one handoff at a time.")
     args = request.tool_call["args"]
     transfer = Transfer(to=tool.agent, reason=str(args.get("reason", "")), notes=str(args.get("notes", "")))
     step.emit("handed_off", to=tool.agent, reason=transfer["reason"])
-    return _answer(request, f"Control goes to {tool.agent}.", artifact={"transfer": transfer})
+    key = f"{step.id} {request.tool_call['id']}"
+    await audit(step, "handoff", tool.agent, "handed over", key=key, taint=step.taint, detail=transfer["reason"])
+    return _answer(request, f"Control goes to {tool.agent}.", artifact=noted(transfer=transfer))
 
 
 async def _reach(request: ToolCallRequest, tool: ColleagueTool, step: Step) -> ToolMessage:
     """Give the question or task to the colleague and return its answer, or why there is none."""
-    from nodes.agent import run_agent  # it holds the list of layers, this one among them
+    from nodes.agent import run_agent  # it calls models and tools through the layers, this one among them
 
     args = request.tool_call["args"]
     said = str(args.get("peer") or args.get("agent") or "")
@@ -79,11 +87,21 @@ async def _reach(request: ToolCallRequest, tool: ColleagueTool, step: Step) -> T
     if refusal or name is None:
         step.emit("decided", decision="refuse", tool=tool.name, reason=refusal)
         return _answer(request, refusal, status="error")
+    try:
+        grant = await pass_on(step, name)
+    except GrantRefused as refused:
+        await refuse(step, request.tool_call, str(refused))
+        return _answer(request, f"Denied: {refused}", status="error")
     step_id = f"{step.id}/{name}" if number == 1 else f"{step.id}/{name}#{number}"
     config = with_run(request.runtime.config, step.run.within(step.id, step.account))
-    envelope = Envelope(sender=step.agent, recipient=name, task=text)
-    outcome = await run_agent(tool.colleagues[name], envelope, step.runtime, config, step_id=step_id)
+    envelope = Envelope(sender=step.agent, recipient=name, task=text, taint=tuple(step.taint))
+    outcome = await run_agent(tool.colleagues[name], envelope, step.runtime, config, step_id=step_id, grant=grant)
+    step.taint.update(dict.fromkeys(outcome.get("taint", ())))
     step.emit(tool.kind, colleague=name, status=outcome["status"], usage=outcome["usage"])
+    kind, key = _KINDS[tool.kind], f"{step.id} {request.tool_call['id']}"
+    await audit(
+        step, kind, name, outcome["status"], key=key, arguments=args, taint=step.taint, detail=f"grant {grant.id}"
+    )
     if outcome["status"] != "ok":
         return _answer(request, f"No answer: {describe_failure(outcome)}", status="error", artifact=_spent(outcome))
     return _answer(request, outcome["output"], artifact=_spent(outcome))
@@ -117,31 +135,28 @@ def _links(step: Step) -> Iterator[tuple[Step, Step]]:
 
 def _number_of(request: ToolCallRequest) -> int:
     """Return which of the step's calls of this tool it is, from 1: as the messages tell, so also after a pause."""
-    calls = [one for m in _since_task(_messages_of(request)) if isinstance(m, AIMessage) for one in m.tool_calls]
+    calls = [one for m in since_task(messages_of(request)) if isinstance(m, AIMessage) for one in m.tool_calls]
     same = [one["id"] for one in calls if one["name"] == request.tool_call["name"]]
     return 1 + same.index(request.tool_call["id"]) if request.tool_call["id"] in same else len(same) + 1
 
 
 def _calls_beside(request: ToolCallRequest) -> list[Call]:
     """Return all calls of the message that asked for this one."""
-    for message in reversed(_messages_of(request)):
+    for message in reversed(messages_of(request)):
         if isinstance(message, AIMessage) and any(one["id"] == request.tool_call["id"] for one in message.tool_calls):
             return message.tool_calls
     return [request.tool_call]
 
 
-def _messages_of(request: ToolCallRequest) -> Sequence[AnyMessage]:
+def messages_of(request: ToolCallRequest) -> Sequence[AnyMessage]:
+    """Return the conversation of the loop that a tool call is made in."""
     messages: Sequence[AnyMessage] = request.state["messages"] if isinstance(request.state, dict) else request.state
     return messages
 
 
-def _since_task(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    return list(takewhile(lambda message: not isinstance(message, HumanMessage), reversed(messages)))[::-1]
-
-
 def _spent(outcome: Any) -> dict[str, Any]:
     """Return what the asker's step counts when it is taken up again in another process."""
-    return {"usage": outcome["usage"]}
+    return noted(usage=outcome["usage"], taint=outcome.get("taint", []))
 
 
 def _answer(request: ToolCallRequest, text: str, *, status: Any = "success", artifact: Any = None) -> ToolMessage:

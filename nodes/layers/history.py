@@ -13,6 +13,7 @@ from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from nodes.layers.layer import ModelCall
+from state.excerpts import clip
 
 MAX_CHARACTERS = 200_000
 """Longest text of one message that is sent; the middle of a longer one is cut out and the cut is named."""
@@ -70,14 +71,6 @@ def readable_text(text: str, most: int = MAX_CHARACTERS) -> str:
     return clip(text, most)
 
 
-def clip(text: str, most: int) -> str:
-    """Return the text with its middle cut out where it is longer than `most` characters; says how much is missing."""
-    if len(text) <= most:
-        return text
-    half = max(0, most - 60) // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[len(text) - half :]}"
-
-
 def _encodable(value: Any) -> Any:
     """Return plain data with every text in it encodable; the same object if nothing had to change."""
     if isinstance(value, str):
@@ -103,7 +96,7 @@ def _with_readable_calls(message: AnyMessage, at: int) -> AnyMessage:
     if message.invalid_tool_calls:
         lost = ", ".join(str(call.get("name")) for call in message.invalid_tool_calls)
         note = f"[Not carried out, since the arguments could not be read: {lost}]"
-        changes["content"] = _joined([message.content, note]) if message.content else note
+        changes["content"] = joined([message.content, note]) if message.content else note
         changes["invalid_tool_calls"] = []
     if changes:  # clients send the calls that stand here too
         kept = {
@@ -154,16 +147,16 @@ def _answers(message: AIMessage, results: Sequence[AnyMessage]) -> Iterator[AnyM
 def _one_of(results: list[ToolMessage]) -> ToolMessage:
     if len(results) == 1:
         return results[0]
-    return results[-1].model_copy(update={"content": _joined([result.content for result in results])})
+    return results[-1].model_copy(update={"content": joined([result.content for result in results])})
 
 
 def _as_note(result: ToolMessage) -> AnyMessage:
     name = f" of {result.name}" if result.name else ""
-    content = _joined([f"Result{name} from an earlier call:", result.content], between="\n")
+    content = joined([f"Result{name} from an earlier call:", result.content], between="\n")
     return encodable(HumanMessage(content, id=result.id))
 
 
-def _joined(contents: Sequence[Content], *, between: str = "\n\n") -> Content:
+def joined(contents: Sequence[Content], *, between: str = "\n\n") -> Content:
     """Return contents as one: a text when all are texts, else a list of blocks."""
     if all(isinstance(content, str) for content in contents):
         return between.join(str(content) for content in contents)

@@ -15,6 +15,23 @@ ToolResult = ToolMessage | Command[Any]
 ToolCall = Callable[[ToolCallRequest], Awaitable[ToolResult]]
 ToolLayer = Callable[[ToolCallRequest, ToolCall], Awaitable[ToolResult]]
 
+
+class QuickRequest(ModelRequest[Any]):
+    """A model request that is made and changed at once: LangChain's silences, and gives, a warning for each of its fields."""
+
+    def __init__(self, like: ModelRequest[Any] | None = None, **fields: Any) -> None:
+        if like is None:
+            empty: dict[str, Any] = {"system_message": None, "tool_choice": None, "tools": [], "response_format": None}
+            vars(self).update(empty, state={"messages": []}, model_settings={})
+        else:
+            vars(self).update(vars(like))
+        vars(self).update(fields)
+
+    def override(self, **changes: Any) -> QuickRequest:
+        """Return the request with some of its fields changed."""
+        return QuickRequest(self, **changes)
+
+
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")
 

@@ -11,11 +11,15 @@ from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolC
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
 
+from nodes.layers.artifact import fact_of
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
 from nodes.models import describe_model
 from nodes.prices import price
 from nodes.step import Step, current_step
 from state.outcome import Usage, add_usage
+
+NO_CALL = "orchestra_no_call"
+"""Key in the metadata of a message that ends a loop in a model's place, and that no model gave."""
 
 
 async def record_model(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
@@ -33,11 +37,11 @@ async def record_model(request: ModelRequest[Any], call: ModelCall) -> ModelResp
         step.emit("model_called", model=model, seconds=seconds, error=type(error).__name__, **usage)
         raise
     answer = next((m for m in response.result if isinstance(m, AIMessage)), AIMessage(""))
-    step.last_text = answer.text or step.last_text
+    step.last_text, step.answered_by = answer.text or step.last_text, model
     usage = usage_of(model, request, answer)
     step.spend(usage)
-    tools = [tool_call["name"] for tool_call in answer.tool_calls]
-    step.emit("model_called", model=model, seconds=round(time.monotonic() - started, 6), tools=tools, **usage)
+    asked = {"tools": [tool_call["name"] for tool_call in answer.tool_calls]} if answer.tool_calls else {}
+    step.emit("model_called", model=model, seconds=round(time.monotonic() - started, 6), **asked, **usage)
     return response
 
 
@@ -54,6 +58,7 @@ async def record_tool(request: ToolCallRequest, call: ToolCall) -> ToolResult:
         status=status,
         characters=size,
         seconds=round(time.monotonic() - started, 6),
+        **step.raised.pop(str(request.tool_call["id"]), {}),  # what it says may hold a secret, so type and place only
     )
     return result
 
@@ -61,34 +66,52 @@ async def record_tool(request: ToolCallRequest, call: ToolCall) -> ToolResult:
 def adopt_earlier_calls(step: Step, messages: Sequence[AnyMessage]) -> None:
     """Count what the step did before the run was stopped or paused, as its loop's messages since the task tell.
 
-    They are there at the first call of a step only where a loop is taken up again.
+    They are there before the first model call of a step, or at its end without one, only where a loop is taken up again. Its
+    open tool calls come before that and are counted where they are made, so each message is counted once.
     """
-    if step.attempts or not messages or isinstance(messages[-1], HumanMessage):
+    new = [message for message in since_task(messages) if _id_of(message) not in step.counted]
+    if not new:
         return
-    count_calls(step, messages, model=describe_model(step.model))
-    step.attempts += step.usage["model_calls"]
+    step.counted.update(map(_id_of, new))
+    count_calls(step, new, model=describe_model(step.model))
+    answers = [message for message in new if isinstance(message, AIMessage) and not _is_ours(message)]
+    step.attempts += len(answers)
+    step.last_text = next((m.text for m in reversed(answers) if m.text), step.last_text)
 
 
 def count_calls(step: Step, messages: Sequence[AnyMessage], *, model: str = "") -> None:
-    """Book the calls that the messages since the last human one tell of, beyond those that are counted already.
+    """Book the calls that the messages since the last human one tell of.
 
     Args:
         step: Whose calls they are.
         messages: The conversation of a loop.
         model: What answered, for the price; by default what each message says.
     """
-    since = list(takewhile(lambda message: not isinstance(message, HumanMessage), reversed(messages)))
-    tools = sum(1 for message in since if isinstance(message, ToolMessage)) - step.usage["tool_calls"]
-    usage = Usage(model_calls=0, tool_calls=max(0, tools), input_tokens=0, output_tokens=0, usd=0.0)
+    since = since_task(messages)
+    tools = sum(1 for message in since if isinstance(message, ToolMessage))
+    usage = Usage(model_calls=0, tool_calls=tools, input_tokens=0, output_tokens=0, usd=0.0)
     for message in since:
-        if isinstance(message, AIMessage):
+        if isinstance(message, AIMessage) and not _is_ours(message):
             counted = message.usage_metadata
             tokens = (counted["input_tokens"], counted["output_tokens"]) if counted is not None else (0, 0)
             usage = add_usage(usage, _usage(model or message.response_metadata.get("model_name", ""), *tokens))
-        elif isinstance(message, ToolMessage) and isinstance(message.artifact, dict) and "usage" in message.artifact:
-            usage = add_usage(usage, message.artifact["usage"])  # of a colleague that was asked
+        elif (spent := fact_of(message, "usage")) is not None:  # of a colleague that was asked
+            usage = add_usage(usage, spent)
     step.spend(usage)
     step.account.adopt(usage)
+
+
+def since_task(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Return the messages after the last human one, in order: what a step did so far."""
+    return list(takewhile(lambda message: not isinstance(message, HumanMessage), reversed(messages)))[::-1]
+
+
+def _is_ours(message: AIMessage) -> bool:
+    return NO_CALL in message.response_metadata
+
+
+def _id_of(message: AnyMessage) -> str:
+    return message.tool_call_id if isinstance(message, ToolMessage) else message.id or ""
 
 
 def usage_of(model: str, request: ModelRequest[Any], answer: AIMessage) -> Usage:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from langchain.agents.middleware.types import ModelRequest, ModelResponse
+from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
 
-from nodes.layers.layer import ModelCall
+from nodes.layers.layer import ModelCall, ToolCall, ToolResult
 from nodes.step import Step, current_step
 from state.errors import BudgetExceeded
 
@@ -20,6 +20,13 @@ class AttemptTimeout(TimeoutError):
 
 
 async def model_timeout(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
+    """Make the call within the policy's timeout and what is left of the run's time."""
+    step = current_step()
+    async with time_limit(step, step.policy.timeout):
+        return await call(request)
+
+
+async def tool_timeout(request: ToolCallRequest, call: ToolCall) -> ToolResult:
     """Make the call within the policy's timeout and what is left of the run's time."""
     step = current_step()
     async with time_limit(step, step.policy.timeout):

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+from pathlib import Path
+
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import ToolException
 
-from nodes.layers.history import clip, encodable
 from nodes.layers.layer import ToolCall, ToolResult
 from nodes.layers.retry import is_final
-from nodes.layers.timeout import AttemptTimeout, time_limit
+from nodes.layers.timeout import AttemptTimeout
 from nodes.step import current_step
 from state.errors import OrchestraError
 
-MAX_RESULT = 40_000
-"""Characters of one tool result that a model is shown; the middle of a longer one is cut out and the cut is named."""
-
 
 async def tool_errors(request: ToolCallRequest, call: ToolCall) -> ToolResult:
-    """Run the tool within the attempt's time limit; say what went wrong without what an exception may carry."""
-    step = current_step()
+    """Run the tool; say what went wrong without what an exception may carry."""
     try:
-        async with time_limit(step, step.policy.timeout):
-            result = await call(request)
+        return await call(request)
     except Exception as error:
         if is_final(error):
             raise
+        current_step().raised[str(request.tool_call["id"])] = {"error": type(error).__name__, "where": _where(error)}
         return _failed(request, describe_tool_error(error))
-    return _shown(result) if isinstance(result, ToolMessage) else result
 
 
 def describe_tool_error(error: Exception) -> str:
@@ -37,12 +35,11 @@ def describe_tool_error(error: Exception) -> str:
     return f"Error: the tool failed ({type(error).__name__})."
 
 
-def _shown(result: ToolMessage) -> ToolMessage:
-    shown = encodable(result)
-    if isinstance(shown.content, str) and len(shown.content) > MAX_RESULT:
-        shown = shown.model_copy(update={"content": clip(shown.content, MAX_RESULT)})
-    assert isinstance(shown, ToolMessage)
-    return shown
+def _where(error: Exception) -> str:
+    """Return file and line that an error comes from, outside of libraries if it can be; what it says may hold a secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith((sys.prefix, sys.base_prefix))] or frames
+    return f"{Path(theirs[-1].filename).name}:{theirs[-1].lineno}" if theirs else ""
 
 
 def _failed(request: ToolCallRequest, text: str) -> ToolMessage:

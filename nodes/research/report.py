@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nodes.citations import UNSUPPORTED, number_citations
+from nodes.research.citations import UNSUPPORTED, number_citations
 from tools.passage import Passage
 
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
+from nodes.competitive.figures import figures, phrase_of, unit_of
 from nodes.engine.sentences import units
 from nodes.engine.stem import stem
 from nodes.engine.thesaurus import related
 from nodes.engine.words import NEGATIONS, key_terms, plain
-from nodes.figures import figures, phrase_of, unit_of
 from nodes.matching import find_name
 from tools import Corpus
 from tools.passage import PASSAGE_ID, Passage

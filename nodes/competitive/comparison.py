@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from nodes.figures import agree, contradict
-from nodes.report import write_report
+from nodes.competitive.figures import agree, contradict
+from nodes.research.report import write_report
 from tools.passage import Passage
 
 STATED = "stated"

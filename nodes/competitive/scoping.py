@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, Field
 
+from nodes.competitive.profiles import names
 from nodes.engine.words import STOP, plain
-from nodes.profiles import names
 from tools import Corpus
 
 USUAL_ASPECTS = ("price", "features", "support")

@@ -1,0 +1,1 @@
+"""The competitive team: what is asked of each vendor, and how the answers are compared."""

@@ -1,0 +1,1 @@
+"""The incident team: who responds, what they are told, and what is written afterwards."""

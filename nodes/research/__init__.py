@@ -1,0 +1,1 @@
+"""The research team: what a report cites, and how it is put together."""

@@ -1,0 +1,1 @@
+"""The support desk: who answers, when a person takes over, and how turns are scored."""
