@@ -22,9 +22,11 @@ from langgraph.runtime import Runtime
 
 from graphs import hierarchical
 from graphs.plan_execute import brief_results, finish_node
-from nodes.agent import agent_node
+from nodes.authority import authority_of, led_by
+from nodes.deciding import tell
 from nodes.decisions import with_shape
 from nodes.executor import execute_node
+from nodes.node import agent_node
 from nodes.planning import (
     NO_PLAN,
     PlanningState,
@@ -44,6 +46,7 @@ from nodes.turn import begin_node, conclude, recent_conversation, settle
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome
 from state.plan import Plan, Subtask
 
@@ -67,6 +70,7 @@ def choose_node(thresholds: Thresholds) -> Any:
         plan = Plan.model_validate(state["plan"])
         features = features_of(plan)
         pattern, why = choose_topology(features, thresholds)
+        tell("decided", decision="pattern", subject=pattern, reason=why, **features)
         update: dict[str, Any] = {"choice": {"pattern": pattern, "why": why, "features": features}}
         if pattern == "single" and len(plan.subtasks) > 1:
             whole = Subtask(id="task", task=state["goal"], agent=plan.subtasks[0].agent)
@@ -120,6 +124,7 @@ def _answer_of_team(state: AdaptiveState, team: Outcome) -> dict[str, Any]:
     return conclude(state, team["output"], status=status, reason=reason, structured=team["structured"])
 
 
+@remembered
 def build(
     workers: Sequence[AnyAgent] | None = None,
     *,
@@ -159,10 +164,10 @@ def build(
     builder.add_node(planning, agent_node(plans, brief, memory=recent_conversation, keep=take_proposal))
     builder.add_node("check", check_node(workers, taken=[planning, joining, "hierarchical"]))
     builder.add_node("choose", choose_node(thresholds or Thresholds()))
-    execute = execute_node(workers, sender=planning)
+    execute = execute_node(workers, sender=planning, under=authority_of(plans))
     for pattern in EXECUTED:
         builder.add_node(pattern, execute, metadata={"workers": ", ".join(names)})
-    builder.add_node("hierarchical", agent_node(team, brief_team))
+    builder.add_node("hierarchical", agent_node(team, brief_team, under=led_by(plans)))
     builder.add_node(joining, agent_node(joins, brief_results(joining)))
     builder.add_node("finish", finish_adaptive(joining))
     builder.add_edge(START, "begin")

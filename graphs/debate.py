@@ -17,9 +17,9 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
-from nodes.agent import Brief, agent_node
 from nodes.decisions import Judgement, in_role, read_decision, with_shape
 from nodes.matching import find_name
+from nodes.node import Brief, agent_node
 from nodes.resolve import answer_of, vote
 from nodes.roles import judge as default_judge
 from nodes.roles import opponent, proponent
@@ -29,6 +29,7 @@ from nodes.wording import says_the_same
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
@@ -243,6 +244,7 @@ def check_structure(rounds: Any, options: Any) -> None:
         raise ConfigurationError(f"options: expected none, or at least two that differ, got {list(options)!r}")
 
 
+@remembered
 def build(
     debaters: Sequence[AnyAgent] | None = None,
     *,

@@ -20,9 +20,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
-from nodes.agent import Brief, Memory, Node, agent_node
 from nodes.decisions import Speaker, with_shape
 from nodes.moderation import RULE, ModeratedState, Rule, brief_moderator, choosing, read_choice, rule_node
+from nodes.node import Brief, Memory, Node, agent_node
 from nodes.roles import assistant, skeptic
 from nodes.spec import AnyAgent, check_agent, check_agents, name_of
 from nodes.transcript import contributions_of, turns_of, view_of
@@ -33,6 +33,7 @@ from state.context import Context, context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome, describe_failure, node_of, total_usage
 from state.task import RunStatus
 
@@ -181,6 +182,7 @@ def check_choosing(moderator: Any, rule: Any, until: Any) -> AnyAgent | None:
     return with_shape(check_agent(moderator, role="moderator"), Speaker)
 
 
+@remembered
 def build(
     speakers: Sequence[AnyAgent] | None = None,
     *,

@@ -20,8 +20,9 @@ from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from nodes.agent import Brief, agent_node
+from nodes.authority import Authority, authority_of
 from nodes.matching import find_name
+from nodes.node import Brief, Under, agent_node
 from nodes.roles import assistant, writer
 from nodes.spec import Agent, AnyAgent, check_agents, describe, name_of
 from nodes.turn import begin_node, conclude, recent_conversation, settle
@@ -30,6 +31,7 @@ from state.context import Context, context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome, Transfer, describe_failure
 from state.task import TaskState
 from tools.colleagues import HandoffTool, create_handoff_tool
@@ -58,6 +60,8 @@ class HandoffState(TaskState, total=False):
     """The agent in control. It is kept for the next turn."""
     moves: list[Move]
     """Handoffs of this turn, in order."""
+    chain: list[str]
+    """Whose work the agent in control does: those that handed over to each other up to it. It is kept like `active`."""
     following: str
     """Whom the latest step gave control to; empty when it answered."""
 
@@ -104,15 +108,36 @@ def take_control(name: str, names: Sequence[str]) -> Callable[[Outcome, HandoffS
         moves, transfer = state["moves"], transfer_of(outcome, names)
         if transfer is not None and transfer["to"] != name:
             move = Move(**transfer, sender=name, said=outcome["output"], returned=False)
-            return {"active": transfer["to"], "following": transfer["to"], "moves": [*moves, move]}
+            to = transfer["to"]
+            return {"active": to, "following": to, "moves": [*moves, move], "chain": chain_to(to, name, state)}
         sender = moves[-1]["sender"] if moves and not moves[-1]["returned"] else ""
         if outcome["status"] in ("failed", "timed_out", "denied") and sender and not failed_before(state, sender, name):
             why = describe_failure(outcome)
             move = Move(sender=name, to=sender, reason=why, notes="", said="", returned=True)
-            return {"active": sender, "following": sender, "moves": [*moves, move]}
+            chain = chain_to(sender, name, state)
+            return {"active": sender, "following": sender, "moves": [*moves, move], "chain": chain}
         return {"active": name, "following": ""}
 
     return take
+
+
+def chain_to(name: str, sender: str, state: HandoffState) -> list[str]:
+    """Return whose work an agent does that gets control: for one that had it before, what it was then."""
+    chain = [*state.get("chain", ()), sender]
+    return chain[: chain.index(name)] if name in chain else chain
+
+
+def in_chain(agents: Sequence[AnyAgent]) -> Under:
+    """Return what says how much all those allow whose work the agent in control does."""
+    allowed = {name_of(agent): authority_of(agent) for agent in agents}
+
+    def under(state: HandoffState) -> Authority | None:
+        limits: Authority | None = None
+        for name in state.get("chain", ()):
+            limits = allowed[name].within(limits) if name in allowed else limits
+        return limits
+
+    return under
 
 
 def transfer_of(outcome: Outcome, names: Sequence[str]) -> Transfer | None:
@@ -191,6 +216,7 @@ def with_transfers(agent: AnyAgent, others: Sequence[AnyAgent]) -> AnyAgent:
     return replace(agent, tools=[*agent.tools, *transfers])
 
 
+@remembered
 def build(
     agents: Sequence[AnyAgent] | None = None, *, entry: str | None = None, carry: Carry = notes
 ) -> PatternBuilder:
@@ -218,7 +244,11 @@ def build(
         others = [other for other in agents if name_of(other) != name]
         keep = take_control(name, names)
         node = agent_node(
-            with_transfers(agent, others), brief_control(name, carry), memory=recent_conversation, keep=keep
+            with_transfers(agent, others),
+            brief_control(name, carry),
+            memory=recent_conversation,
+            keep=keep,
+            under=in_chain(agents),
         )
         builder.add_node(name, node)
     builder.add_node("finish", finish)

@@ -23,12 +23,14 @@ from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from nodes.agent import Brief, agent_node, nth_id
+from nodes.authority import authority_of
 from nodes.decisions import Verdict, in_role
 from nodes.escalation import escalate, resolve_node, to_ask_about
-from nodes.executor import execute_node, latest_outcomes
+from nodes.executor import execute_node
 from nodes.failure import after_joining
+from nodes.finished import latest_outcomes
 from nodes.matching import roster
+from nodes.node import Brief, agent_node, nth_id
 from nodes.planning import (
     NO_PLAN,
     account_for,
@@ -61,6 +63,7 @@ from state.context import context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import Pattern, PatternBuilder, can_ask_people
+from state.made import remembered
 from state.outcome import describe_failure, node_of
 from state.plan import Plan
 from state.task import RunStatus
@@ -187,6 +190,7 @@ def finish_node(manager: str) -> Any:
     return finish
 
 
+@remembered
 def build(
     workers: Sequence[AnyAgent] | None = None,
     *,
@@ -218,7 +222,9 @@ def build(
     planning = agent_node(in_role(leader, Plan), plan, memory=recent_conversation, keep=take_proposal)
     builder.add_node(managing, planning)
     builder.add_node("check", check_node(workers, taken=[managing]))
-    execute = execute_node(workers, sender=managing, only=ready, more=told_again, budgets=budgets)
+    execute = execute_node(
+        workers, sender=managing, only=ready, more=told_again, budgets=budgets, under=authority_of(leader)
+    )
     builder.add_node("execute", execute, metadata={"workers": ", ".join(names)})
     builder.add_node("verdict", agent_node(in_role(leader, Verdict), brief_verdict(managing, workers)))
     builder.add_node("decide", decide_node(managing, workers))

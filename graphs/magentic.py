@@ -18,7 +18,7 @@ from typing import Any
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
-from nodes.agent import agent_node
+from nodes.authority import led_by
 from nodes.decisions import ProgressLedger, TaskLedger, with_shape
 from nodes.ledgers import (
     ANSWER,
@@ -35,6 +35,7 @@ from nodes.ledgers import (
     take_progress,
     work_of,
 )
+from nodes.node import agent_node
 from nodes.roles import assistant, writer
 from nodes.roles import manager as default_manager
 from nodes.spec import AnyAgent, check_agent, check_agents, name_of
@@ -43,6 +44,7 @@ from nodes.wording import circle
 from state.context import Context, context_of
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import describe_failure, node_of
 from state.task import RunStatus
 
@@ -124,6 +126,7 @@ def check_limits(**limits: Any) -> None:
             raise ConfigurationError(f"{name}: expected a whole number, 0 or more, got {value!r}")
 
 
+@remembered
 def build(
     workers: Sequence[AnyAgent] | None = None,
     *,
@@ -164,7 +167,7 @@ def build(
     for role, node in ((PLAN, plan), (PROGRESS, progress), (ANSWER, answer)):
         builder.add_node(role, node, metadata={"agent": leading})
     for worker, name in zip(workers, names, strict=True):
-        builder.add_node(name, agent_node(worker, brief_worker(leading, name)))
+        builder.add_node(name, agent_node(worker, brief_worker(leading, name), under=led_by(managing)))
     builder.add_node(FINISH, finish)
     builder.add_edge(START, "begin")
     builder.add_edge("begin", PLAN)

@@ -17,8 +17,8 @@ from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from nodes.agent import Brief, agent_node
 from nodes.failure import OnFailure, after_joining, cancelled_by_siblings, check_on_failure, decide
+from nodes.node import Brief, agent_node
 from nodes.roles import assistant
 from nodes.roles import splitter as default_splitter
 from nodes.spec import AnyAgent, check_agents, name_of
@@ -27,6 +27,7 @@ from state.context import context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
@@ -165,6 +166,7 @@ def finish_node(joiner: str) -> Any:
     return finish
 
 
+@remembered
 def build(
     worker: AnyAgent | None = None,
     *,

@@ -15,8 +15,8 @@ from typing import Any, get_args
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
-from nodes.agent import agent_node
 from nodes.failure import OnFailure, after_joining, cancelled_by_siblings, check_on_failure, decide
+from nodes.node import agent_node
 from nodes.resolve import RESOLVERS, Resolution, answer_of, compose, conflict, record, unanimous
 from nodes.roles import assistant, judge, skeptic
 from nodes.spec import AnyAgent, check_agent, check_agents, name_of
@@ -24,6 +24,7 @@ from nodes.turn import begin_node, brief_task, conclude, recent_conversation
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome, node_of
 from state.task import TaskState
 
@@ -87,6 +88,7 @@ def finish_node(names: Sequence[str], joiner: str, resolve: Resolution) -> Any:
     return finish
 
 
+@remembered
 def build(
     agents: Sequence[AnyAgent] | None = None,
     *,

@@ -20,12 +20,13 @@ from typing import Any
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
-from nodes.agent import Brief, agent_node
 from nodes.approval import ask_about_proposal, propose
+from nodes.authority import authority_of
 from nodes.decisions import with_shape
 from nodes.executor import execute_node
 from nodes.failure import OnFailure, after_joining, check_on_failure, decide
 from nodes.human import Decision
+from nodes.node import Brief, agent_node
 from nodes.planning import (
     NO_PLAN,
     PlanningState,
@@ -51,6 +52,7 @@ from nodes.turn import begin_node, conclude, recent_conversation
 from state.context import context_of
 from state.envelope import Envelope
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import describe_failure, node_of
 from state.plan import Plan
 
@@ -105,6 +107,7 @@ def approve_node(agents: Sequence[AnyAgent], taken: Sequence[str]) -> Any:
         update["decision"] = decision.type
         if decision.edited_action is not None:
             update["plan"] = merged(Plan.model_validate(decision.edited_action.args), state).model_dump(mode="json")
+            update["left_out"] = []  # what is in the plan is the person's decision now
         if decision.type in ("reject", "respond"):
             update["notes"] = [*state["notes"], decision.message or "Rejected, without a reason."]
         return update
@@ -156,16 +159,21 @@ def finish_node(joiner: str, on_failure: OnFailure, quorum: int | None) -> Any:
     async def finish(state: PlanExecuteState) -> dict[str, Any]:
         """Give the synthesizer's answer, or the results under their subtasks; say what of the plan is missing."""
         last, good = state["outcomes"][-1], list(results(state).values())
-        if state["decision"] in ("reject", "respond"):
+        proposed = state["plan"] and state["plan"]["subtasks"] and not state["problems"]
+        if proposed and state["decision"] in ("reject", "respond"):
             why = f"rejected: {state['notes'][-1]}"
             answer = compose(good)[0] if good else ""  # of a plan before the one that was rejected
             return conclude(state, answer, status="stopped", reason=why, structured=account_for(state))
         if not settled(state) or not state["plan"]["subtasks"]:
             status, reason = why_not_begun(state)
-            return conclude(state, "", status=status, reason=reason, structured=account_for(state))
+            kept = {done["outcome"] for done in state["finished"].values()}
+            before = [outcome for outcome in state["outcomes"] if outcome["id"] in kept]
+            answer = compose(before)[0] if before else ""
+            return conclude(state, answer, status=status, reason=reason, structured=account_for(state))
         status, reason = decide(settled(state), on_failure, quorum)
         joined = last if node_of(last) == joiner else None
-        status, reason = after_joining(status, "; ".join(filter(None, [*state["adjusted"], reason])), joined)
+        noted = [*state["adjusted"], reason, *state["problems"]]
+        status, reason = after_joining(status, "; ".join(filter(None, noted)), joined)
         wrote = joined["output"] if joined is not None and joined["status"] == "ok" else ""
         answer = wrote or (compose(good)[0] if good else "")
         structured = {**((joined and joined["structured"]) or {}), **account_for(state)}
@@ -174,6 +182,7 @@ def finish_node(joiner: str, on_failure: OnFailure, quorum: int | None) -> Any:
     return finish
 
 
+@remembered
 def build(
     workers: Sequence[AnyAgent] | None = None,
     *,
@@ -210,7 +219,7 @@ def build(
     brief = brief_planner(planning, workers, contributions(names if discuss else ()))
     builder.add_node(planning, agent_node(roles[0], brief, memory=recent_conversation, keep=take_proposal))
     builder.add_node("check", check_node(workers, taken=taken))
-    execute = execute_node(workers, on_failure=on_failure, sender=planning)
+    execute = execute_node(workers, on_failure=on_failure, sender=planning, under=authority_of(roles[0]))
     builder.add_node("execute", execute, metadata={"workers": ", ".join(names)})
     builder.add_node(joining, agent_node(roles[1], brief_results(joining)))
     builder.add_node("finish", finish_node(joining, on_failure, quorum))

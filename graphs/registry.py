@@ -94,6 +94,18 @@ REGISTRY: dict[str, Entry] = {
             "the same is asked of several products or vendors, and documents about them are at hand",
             "2 + 2 * competitors",
         ),
+        Entry(
+            "support",
+            "graphs.teams.support",
+            "customers ask about what a database knows, and some of what they want is worth a second look",
+            "1 + handoffs + tool rounds + 1 later",
+        ),
+        Entry(
+            "incident",
+            "graphs.teams.incident",
+            "a service has a health check, a log, and a list of commands that put it right",
+            "4 * rounds + tool rounds + 2",
+        ),
     )
 }
 

@@ -18,7 +18,8 @@ from typing import Any, Literal
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
-from nodes.agent import Brief, agent_node
+from nodes.acceptance import DRAFT, as_acceptor
+from nodes.node import Brief, agent_node
 from nodes.roles import critic, writer
 from nodes.spec import AnyAgent, check_agents, name_of
 from nodes.turn import begin_node, conclude, recent_conversation, settle
@@ -26,6 +27,7 @@ from state.context import context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
@@ -79,7 +81,7 @@ def brief_generator(recipient: str) -> Brief:
     def brief(state: ReviewState, runtime: Runtime[Any]) -> Envelope:  # noqa: ARG001  # briefs share one signature
         if not state.get("round"):
             return Envelope(sender="user", recipient=recipient, task=state["goal"])
-        context = {"Draft": latest_text(state), "Feedback": "\n".join(f"- {line}" for line in state["issues"])}
+        context = {DRAFT: latest_text(state), "Feedback": "\n".join(f"- {line}" for line in state["issues"])}
         return Envelope(sender="decide", recipient=recipient, task=state["goal"], context=context)
 
     return brief
@@ -89,7 +91,7 @@ def brief_critic(recipient: str) -> Brief:
     """Return a critic's brief: the task and the draft, nothing of the other critics."""
 
     def brief(state: ReviewState, runtime: Runtime[Any]) -> Envelope:  # noqa: ARG001  # briefs share one signature
-        context = {"Draft": latest_text(state)}
+        context = {DRAFT: latest_text(state)}
         return Envelope(sender="generator", recipient=recipient, task=state["goal"], context=context)
 
     return brief
@@ -99,6 +101,16 @@ def reviews_of_round(state: ReviewState, critics: Sequence[str]) -> list[Outcome
     """Return the critics' outcomes on the latest draft, those that failed too."""
     latest = {node_of(outcome): outcome for outcome in state["outcomes"] if node_of(outcome) in critics}
     return list(latest.values())
+
+
+def is_edited(review: Outcome) -> bool:
+    """Whether a person changed the draft; then what they gave is the draft."""
+    return bool((review["structured"] or {}).get("edited"))
+
+
+def shape_of(draft: Outcome) -> dict[str, Any] | None:
+    """Return what is structured of a draft; a person's edit is text, and comes with a review."""
+    return None if is_edited(draft) else draft["structured"]
 
 
 def judge_draft(reviews: Sequence[Outcome], accept: Accept) -> tuple[bool, float, list[str]]:
@@ -158,9 +170,9 @@ async def finish(state: ReviewState, runtime: Runtime[Any]) -> dict[str, Any]:
         status, reason = settle([last])
         return conclude(state, last["output"], status=status, reason=reason)
     if state["accepted"]:
-        return conclude(state, latest["output"], status="completed", structured=latest["structured"])
+        return conclude(state, latest["output"], status="completed", structured=shape_of(latest))
     best, reason = find_draft(state, state["best"]) or latest, why_not_accepted(state, context_of(runtime).max_rounds)
-    return conclude(state, best["output"], status="stopped", reason=reason, structured=best["structured"])
+    return conclude(state, best["output"], status="stopped", reason=reason, structured=shape_of(best))
 
 
 def why_not_accepted(state: ReviewState, most: int) -> str:
@@ -177,6 +189,7 @@ def why_not_accepted(state: ReviewState, most: int) -> str:
     return "; ".join(["not_reviewed: no critic gave a verdict that can be acted on", *failed])
 
 
+@remembered
 def build(
     generator: AnyAgent | None = None, critics: Sequence[AnyAgent] | None = None, *, accept: Accept = "all"
 ) -> PatternBuilder:
@@ -185,12 +198,13 @@ def build(
     Args:
         generator: Drafts and revises; remembers the conversation.
         critics: Answer with `Review {verdict, issues, score}`, or in words that begin with ACCEPT or name what is wrong.
+            A person is asked for acceptance, by the criteria in their prompt, and may edit the draft.
         accept: `all` or `any` of the critics, or the least mean score, above 0 and at most 1.
 
     Raises:
         ConfigurationError: An argument is wrong; it is named, with what it may be.
     """
-    judges = check_agents((critic(),) if critics is None else critics, role="critics")
+    judges = [as_acceptor(one) for one in check_agents((critic(),) if critics is None else critics, role="critics")]
     everyone = check_agents([writer() if generator is None else generator, *judges], role="generator and critics")
     scored = isinstance(accept, int | float) and not isinstance(accept, bool) and 0 < accept <= 1
     if not scored and accept not in ("all", "any"):
@@ -201,10 +215,12 @@ def build(
 
     async def decide(state: ReviewState) -> dict[str, Any]:
         """Put the critics' verdicts together and keep the best draft so far."""
-        accepted, score, issues = judge_draft(reviews_of_round(state, judging), threshold)
-        update: dict[str, Any] = {"accepted": accepted, "issues": issues}
+        reviews = reviews_of_round(state, judging)
+        accepted, score, issues = judge_draft(reviews, threshold)
+        draft = next((review["id"] for review in reviews if is_edited(review)), state["draft"])
+        update: dict[str, Any] = {"accepted": accepted, "issues": issues, "draft": draft}
         if score >= state["best_score"]:
-            update |= {"best": state["draft"], "best_score": score}
+            update |= {"best": draft, "best_score": score}
         return update
 
     builder = PatternBuilder(ReviewState)

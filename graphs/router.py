@@ -20,9 +20,9 @@ from typing import Any
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
-from nodes.agent import Brief, agent_node
 from nodes.decisions import Route, read_decision, with_shape
 from nodes.matching import find_name, match_agents, roster, shortlist, shown_matches
+from nodes.node import Brief, agent_node
 from nodes.resolve import compose
 from nodes.roles import assistant, writer
 from nodes.roles import router as default_router
@@ -32,6 +32,7 @@ from state.context import context_of
 from state.envelope import Envelope
 from state.errors import ConfigurationError
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome, describe_failure, node_of
 from state.task import TaskState
 
@@ -169,6 +170,7 @@ def finish_node(specialists: Sequence[AnyAgent]) -> Any:
     return finish
 
 
+@remembered
 def build(
     specialists: Sequence[AnyAgent] | None = None,
     *,

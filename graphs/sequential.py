@@ -15,12 +15,13 @@ from typing import Any
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
-from nodes.agent import Brief, agent_node
+from nodes.node import Brief, agent_node
 from nodes.roles import assistant, writer
 from nodes.spec import AnyAgent, check_agents, name_of
 from nodes.turn import begin_node, conclude, recent_conversation, settle
 from state.envelope import Envelope
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import Outcome
 from state.task import TaskState
 
@@ -65,6 +66,7 @@ async def finish(state: TaskState) -> dict[str, Any]:
     )
 
 
+@remembered
 def build(agents: Sequence[AnyAgent] | None = None) -> PatternBuilder:
     """Return the uncompiled graph.
 

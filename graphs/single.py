@@ -13,11 +13,12 @@ from typing import Any
 
 from langgraph.graph import END, START
 
-from nodes.agent import agent_node
+from nodes.node import agent_node
 from nodes.roles import assistant
 from nodes.spec import AnyAgent, check_agent, name_of
 from nodes.turn import begin_node, brief_task, conclude, recent_conversation, settle
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.task import TaskState
 
 
@@ -28,6 +29,7 @@ async def finish(state: TaskState) -> dict[str, Any]:
     return conclude(state, outcome["output"], status=status, reason=reason, structured=outcome["structured"])
 
 
+@remembered
 def build(agent: AnyAgent | None = None) -> PatternBuilder:
     """Return the uncompiled graph.
 

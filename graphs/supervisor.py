@@ -19,10 +19,11 @@ from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from nodes.agent import Brief, agent_node
+from nodes.authority import led_by
 from nodes.decisions import Delegation, Finish, with_shape
 from nodes.delegation import SupervisorState, best_so_far, not_done, take_decision, why_ended, work_of
 from nodes.matching import roster, shortlist
+from nodes.node import Brief, agent_node
 from nodes.roles import assistant, writer
 from nodes.roles import supervisor as default_supervisor
 from nodes.spec import AnyAgent, check_agents, name_of
@@ -31,6 +32,7 @@ from nodes.wording import digest
 from state.context import context_of
 from state.envelope import Envelope
 from state.graph import PatternBuilder
+from state.made import remembered
 from state.outcome import describe_failure
 from state.task import RunStatus
 
@@ -121,6 +123,7 @@ async def finish(state: SupervisorState, runtime: Runtime[Any]) -> dict[str, Any
     return conclude(state, best, status=done, reason="; ".join([reason, *undone]), structured=structured)
 
 
+@remembered
 def build(workers: Sequence[AnyAgent] | None = None, *, supervisor: AnyAgent | None = None) -> PatternBuilder:
     """Return the uncompiled graph.
 
@@ -144,7 +147,7 @@ def build(workers: Sequence[AnyAgent] | None = None, *, supervisor: AnyAgent | N
     brief = brief_supervisor(leading, workers)
     builder.add_node(leading, agent_node(leader, brief, memory=recent_conversation, keep=take_decision(names)))
     for worker, name in zip(workers, names, strict=True):
-        builder.add_node(name, agent_node(worker, brief_worker(leading, name)))
+        builder.add_node(name, agent_node(worker, brief_worker(leading, name), under=led_by(leader)))
     builder.add_node("finish", finish)
     builder.add_edge(START, "begin")
     builder.add_edge("begin", leading)

@@ -23,9 +23,7 @@ from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from nodes.agent import Brief, agent_node, nth_id
-from nodes.citations import UNSUPPORTED, mark_unsupported
-from nodes.comparison import (
+from nodes.competitive.comparison import (
     as_quoted,
     find_conflicts,
     find_gaps,
@@ -34,9 +32,11 @@ from nodes.comparison import (
     write_conflicts,
     write_table,
 )
+from nodes.competitive.profiles import Profile, verify_profile
+from nodes.competitive.scoping import Comparison, fill_in
 from nodes.decisions import read_decision, with_shape
-from nodes.profiles import Profile, verify_profile
-from nodes.scoping import Comparison, fill_in
+from nodes.node import Brief, agent_node, nth_id
+from nodes.research.citations import UNSUPPORTED, mark_unsupported
 from nodes.spec import Agent, AnyAgent, check_agents, name_of
 from nodes.turn import begin_node, brief_task, conclude, recent_conversation, settle
 from state.context import context_of

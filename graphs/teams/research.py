@@ -23,11 +23,11 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
 
 from graphs import map_reduce, review
-from nodes.agent import agent_node
 from nodes.approval import ask_about_proposal, propose
-from nodes.citations import citation_check, mark_unsupported
 from nodes.decisions import Review, Split
-from nodes.report import write_report
+from nodes.node import agent_node
+from nodes.research.citations import citation_check, mark_unsupported
+from nodes.research.report import write_report
 from nodes.spec import Agent, AnyAgent
 from nodes.turn import begin_node, conclude, recent_conversation, settle
 from state.context import context_of
