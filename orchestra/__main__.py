@@ -7,13 +7,29 @@ from typing import Any
 
 import click
 
+from orchestra.commands.audit import audit
+from orchestra.commands.chat import chat
+from orchestra.commands.completion import completion
+from orchestra.commands.delete import delete
+from orchestra.commands.dev import dev
 from orchestra.commands.doctor import doctor
 from orchestra.commands.draw import draw
+from orchestra.commands.fork import fork
+from orchestra.commands.grants import grants, revoke
+from orchestra.commands.history import history
+from orchestra.commands.inject import halt, inject
 from orchestra.commands.list import list_patterns
+from orchestra.commands.new import new
+from orchestra.commands.prune import prune
+from orchestra.commands.report import report
+from orchestra.commands.requests import requests
 from orchestra.commands.resume import approve, edit, reject, respond, resume
 from orchestra.commands.run import run
+from orchestra.commands.stats import stats
+from orchestra.commands.team import team
 from orchestra.commands.threads import show, threads
-from state.errors import ConfigurationError, DocumentError, OrchestraError
+from orchestra.commands.trace import trace
+from state.errors import ConfigurationError, DocumentError, OrchestraError, TeamFileError
 
 
 class FrontDoor(click.Group):
@@ -42,7 +58,9 @@ class _OneLine(click.ClickException):
     """An error as its message."""
 
     def __init__(self, error: Exception) -> None:
-        text = " ".join(str(error).split())
+        from state.redaction import redact  # here: help imports none of what it needs
+
+        text = redact(error.listed() if isinstance(error, TeamFileError) else " ".join(str(error).split()))
         if not isinstance(error, OrchestraError | OSError):
             text = f"{type(error).__name__}: {text} (unexpected; ORCHESTRA_DEBUG=1 shows where it comes from)"
         super().__init__(text)
@@ -59,12 +77,46 @@ def command() -> None:
     """
 
 
-for each in (list_patterns, run, threads, show, resume, approve, edit, reject, respond, draw, doctor):
+for each in (
+    list_patterns,
+    new,
+    run,
+    chat,
+    threads,
+    show,
+    requests,
+    inject,
+    halt,
+    resume,
+    approve,
+    edit,
+    reject,
+    respond,
+    history,
+    trace,
+    report,
+    stats,
+    fork,
+    delete,
+    prune,
+    audit,
+    grants,
+    revoke,
+    draw,
+    team,
+    dev,
+    doctor,
+    completion,
+):
     command.add_command(each)
 
 
 def main() -> None:
     """Run the command that the process was called with."""
+    if "_ORCHESTRA_COMPLETE" in os.environ:  # a shell asks what can come next
+        from orchestra.commands.candidates import offer
+
+        offer(command)
     command(prog_name="orchestra")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
@@ -101,6 +103,36 @@ def check_database(url: str) -> Finding:
     except OrchestraError as error:
         return Finding("database", False, "cannot be used", str(error))
     return Finding("database", True, f"{place.location}, {count} thread{'' if count == 1 else 's'}")
+
+
+def check_health(url: str, *, seconds: float = 3600.0) -> Finding:
+    """Check how models and tools did lately, by what the runs of this database recorded."""
+    place = open_persistence(url)
+    if not url.startswith(("postgres:", "postgresql:")) and not Path(place.location).exists():
+        return Finding("health", True, "nothing was run yet")
+    try:
+        with place:
+            events = place.records.recent(since=time.time() - seconds)
+    except OrchestraError:
+        return Finding("health", True, "not known: see database")
+    calls, errors = Counter[str](), dict[str, Counter[str]]()
+    for event in events:
+        data = event["data"]
+        name = data.get("model") if event["kind"] == "model_called" else data.get("tool")
+        if event["kind"] not in ("model_called", "tool_called") or not name:
+            continue
+        calls[str(name)] += 1
+        if error := data.get("error") or ("failed" if data.get("status") == "error" else ""):
+            errors.setdefault(str(name), Counter())[str(error)] += 1
+    failing = [name for name, kinds in errors.items() if calls[name] >= 5 and kinds.total() * 2 >= calls[name]]
+    told = tuple(
+        f"{name}: {kinds.total()} of {calls[name]} failed ({', '.join(kinds)})"
+        for name, kinds in sorted(errors.items())
+    )
+    hours = f"in the last {seconds / 3600:g} h"
+    found = f"{calls.total()} calls {hours}, {sum(kinds.total() for kinds in errors.values())} failed"
+    remedy = f"look after {', '.join(failing)}; give their agents a fallback" if failing else ""
+    return Finding("health", not failing, found, remedy, told)
 
 
 def check_search() -> Finding:

@@ -14,10 +14,10 @@ _OBJECT = "model_object"
 
 
 def note_context(context: Context) -> dict[str, Any]:
-    """Return a context as plain JSON: what differs from the defaults. A model object is only named, not kept."""
+    """Return a context as plain JSON: what differs from the defaults. A model object is only named, secrets are not kept."""
     default = Context()
     values = {f.name: getattr(context, f.name) for f in fields(context)}
-    noted = {name: value for name, value in values.items() if value != getattr(default, name)}
+    noted = {name: value for name, value in values.items() if value != getattr(default, name) and name != "secrets"}
     if context.budget is not None:
         noted["budget"] = context.budget.model_dump(exclude_none=True)
     if context.model is not None and not isinstance(context.model, str):

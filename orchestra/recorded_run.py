@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import StateSnapshot
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+from langgraph.types import Command, StateSnapshot
 
 from orchestra.result import RunResult, read_result
-from orchestra.thread import config_of, this_process
+from orchestra.thread import config_of
 from state.context import Context
-from state.errors import OrchestraError, ThreadError
+from state.errors import Halted, ThreadError
+from state.event_log import log_event
 from state.events import Event
+from state.graph import Pattern
 from state.persistence import Persistence
+from state.recording import event_of, this_process, why
+from state.redaction import redacted, redacting
+from state.run import BEGUN_KEY, ENDED_KEY
+
+_control: ContextVar[RunControl | None] = ContextVar("orchestra_control", default=None)
+
+
+@contextmanager
+def drained_by(control: RunControl) -> Iterator[None]:
+    """Let a control drain the runs that are begun within."""
+    token = _control.set(control)
+    try:
+        yield
+    finally:
+        _control.reset(token)
+
+
+Facts = Callable[[], Awaitable[Mapping[str, Any]]]
 
 OnEvent = Callable[[Event], None]
 """Called with each event of a run when it happens, on the event loop of the run: it has to be quick."""
@@ -38,17 +61,29 @@ class RecordedRun:
         snapshot: StateSnapshot = await self.graph.aget_state(config_of(self.thread))
         return snapshot
 
-    async def run(self, given: Any, **note: Any) -> RunResult:
+    async def run(self, given: Any, *, facts: Facts | None = None, **note: Any) -> RunResult:
         """Run until the graph ends or waits. Whatever else ends it leaves the thread to be resumed.
 
         Args:
             given: Input of the graph, a command, or None to go on.
+            facts: Gives what to note with the thread; called when nobody else can run it any more, and may refuse it.
             note: What somebody did that starts this run, to be recorded once it has begun.
 
         Raises:
             ThreadError: The thread cannot be run now. Nothing is noted: it is another run's to say where it stands.
         """
-        config = RunnableConfig(**config_of(self.thread), run_id=uuid4())
+
+        config = RunnableConfig(configurable={**config_of(self.thread)["configurable"]}, run_id=uuid4())
+
+        async def begin() -> None:
+            await self._begin(await facts() if facts is not None else {}, note, run=str(config["run_id"]))
+
+        known = isinstance(self.graph, Pattern)  # another graph has no lock to wait for
+        if not known:
+            await begin()
+        if known:
+            config["configurable"] |= {BEGUN_KEY: begin, ENDED_KEY: self.on_event}
+        recorded = known and self.persistence.keeps(self.graph.checkpointer)  # by the run itself
         parts = self.graph.astream(
             given,
             config,
@@ -57,39 +92,58 @@ class RecordedRun:
             subgraphs=True,
             version="v2",
             durability="sync",
+            control=_control.get(),
         )
-        begun = False
         try:
             async for part in parts:
-                if not begun:
-                    begun = await self._begin(note)
                 if part["type"] == "custom" and _is_event(part["data"]):
-                    await self._deliver(part["data"])
+                    await self._deliver(part["data"], recorded=recorded)
             result = read_result(self.thread, await self.snapshot())
+        except (Halted, GraphDrained) as halted:
+            stood = read_result(self.thread, await self.snapshot())
+            if untaken := [request.id for request in stood.interrupts if request.id in _answered(given)]:
+                await self.settle(stood)
+                text = f"thread {self.thread!r} was halted ({halted.reason}) before it took the answer to {untaken[0]}"
+                raise Halted(f"{text}; give it again", thread=self.thread, reason=halted.reason) from None
+            result = (
+                stood.model_copy(update={"reason": f"halted: {halted.reason}"})
+                if stood.status == "unfinished"
+                else stood
+            )
         except ThreadError:
             raise
         except BaseException as error:
-            await self.persistence.anote_thread(self.thread, status="unfinished", reason=_why(error), process=None)
+            await self.persistence.anote_thread(self.thread, status="unfinished", reason=why(error), process=None)
             raise
-        facts = {"status": result.status, "reason": result.reason or None, "process": None}
-        await self.persistence.anote_thread(self.thread, **facts)
-        return result
+        await self.settle(result)
+        return result.kept_in(self.persistence, self.graph)
 
-    async def _begin(self, note: dict[str, Any]) -> bool:
+    async def settle(self, result: RunResult) -> None:
+        """Note where the thread stands."""
+        ended = {"status": result.status, "reason": result.reason or None, "process": None}
+        await self.persistence.anote_thread(self.thread, **ended)
+
+    async def _begin(self, facts: Mapping[str, Any], note: dict[str, Any], *, run: str) -> None:
         running = {"status": "running", "reason": None, "process": this_process()}
-        await self.persistence.anote_thread(self.thread, **running)
+        with redacting(self.context.redact):
+            facts, note = redacted(dict(facts)), redacted(note)
+        await self.persistence.anote_thread(self.thread, **facts, **running)
         if note:
-            at = time.time()
-            event = Event(
-                kind="noted", run="", thread=self.thread, agent="", step="", parent="", seq=0, at=at, data=note
-            )
+            event = event_of("noted", note, thread=self.thread, run=run)
+            log_event(event)
             await self._deliver(event)
-        return True
 
-    async def _deliver(self, event: Event) -> None:
+    async def _deliver(self, event: Event, *, recorded: bool = False) -> None:
         if self.on_event:
             self.on_event(event)
-        await self.persistence.arecord([event])
+        if not recorded:
+            await self.persistence.arecord([event])
+
+
+def _answered(given: Any) -> Mapping[str, Any]:
+    """Return the answers that a command gives, by the id of the request."""
+    resume = given.resume if isinstance(given, Command) else None
+    return resume if isinstance(resume, Mapping) else {}
 
 
 def input_of(graph: Any, task: str | Mapping[str, Any]) -> Any:
@@ -107,10 +161,3 @@ def checkpoint_of(snapshot: StateSnapshot) -> str:
 
 def _is_event(data: Any) -> bool:
     return isinstance(data, dict) and {"kind", "agent", "step", "parent", "seq"} <= data.keys()
-
-
-def _why(error: BaseException) -> str:
-    """Return why a run broke off; of errors that are not ours the type only, since nobody checked their text."""
-    if isinstance(error, OrchestraError):
-        return str(error)
-    return type(error).__name__ if isinstance(error, Exception) else "interrupted"

@@ -12,22 +12,24 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.types import Command, StateSnapshot
 
-from nodes.human import Decision
 from orchestra.knobs import context_from, note_context
 from orchestra.recorded_run import OnEvent, RecordedRun, checkpoint_of, input_of
-from orchestra.request import Request, read_decision
+from orchestra.request import AnyDecision, Request, read_decision
 from orchestra.result import RunResult, read_result
 from orchestra.thread import bind, config_of, unknown_thread
+from state.admission import check_in_time
 from state.context import Context
 from state.errors import ConfigurationError, ThreadBusy, UnknownRequest
 from state.loop import run_sync
 from state.outcome import no_usage
 from state.persistence import Persistence
+from state.requests import expired_of
+from state.storage.requests import book_of
 
 
 async def astart(
@@ -58,14 +60,18 @@ async def astart(
     text = task if isinstance(task, str) else str(task.get("task", ""))
     if isinstance(task, str) and not task.strip():
         raise ConfigurationError("task: expected a question or an instruction, got nothing")
-    thread = thread if thread is not None else await new_thread(graph.get_name(), persistence)
-    run = RecordedRun(bind(graph, persistence), persistence, thread, context or Context(), on_event)
-    before = await run.snapshot()
-    if before.tasks:
-        raise _busy(thread, read_result(thread, before))
-    noted = {"graph": graph.get_name(), "task": text, "after": checkpoint_of(before), **(facts or {})}
-    await persistence.anote_thread(thread, context=note_context(run.context), **noted)
-    return await run.run(input_of(graph, task), note="started", task=text)
+    bound = bind(graph, persistence)
+    thread = thread if thread is not None else await new_thread(bound.get_name(), persistence)
+    run = RecordedRun(bound, persistence, thread, context or Context(), on_event)
+
+    async def noted() -> dict[str, Any]:
+        before = await run.snapshot()
+        if before.tasks:
+            raise _busy(thread, read_result(thread, before))
+        told = {"graph": graph.get_name(), "task": text, "after": checkpoint_of(before), **(facts or {})}
+        return {"context": note_context(run.context), **told}
+
+    return await run.run(input_of(graph, task), facts=noted, note="started", task=text)
 
 
 async def aresume(
@@ -77,6 +83,8 @@ async def aresume(
     on_event: OnEvent | None = None,
 ) -> RunResult:
     """Go on with a thread that was interrupted. Harmless on one that has ended or waits: it says where it stands.
+
+    A request whose time ran out is decided by its default.
 
     Args:
         graph: The graph that the thread was started with.
@@ -92,17 +100,27 @@ async def aresume(
     run, snapshot, facts = await _reopen(graph, persistence, thread, context, on_event)
     if is_untaken(facts, snapshot):
         return await run.run(input_of(graph, facts["task"]), note="started", task=facts["task"])
-    if not snapshot.tasks or snapshot.interrupts:
-        return read_result(thread, snapshot)
-    return await run.run(None)
+    expired = await expired_of(await book_of(run.graph.checkpointer), thread, snapshot)
+    cut = facts.get("status") not in (
+        "waiting",
+        None,
+    )  # between an answer and what followed, so the request still shows
+    if not snapshot.tasks or (snapshot.interrupts and not expired and not cut):
+        result = read_result(thread, snapshot)
+        if facts.get("status") not in (result.status, None):  # a process died before it could note the end
+            await run.settle(result)
+        return result.kept_in(persistence, run.graph)
+    note: dict[str, Any] = {"note": "expired", "decided": expired} if expired else {"note": "resumed"}
+    return await run.run(None, **note)
 
 
 async def aanswer(
     graph: Any,
     persistence: Persistence,
     thread: str,
-    decision: str | Mapping[str, Any] | Decision,
+    decision: AnyDecision | Sequence[AnyDecision] | None = None,
     *,
+    decisions: Sequence[AnyDecision] | None = None,
     request: str | None = None,
     message: str | None = None,
     args: Mapping[str, Any] | None = None,
@@ -116,6 +134,7 @@ async def aanswer(
         persistence: Where it was started.
         thread: Id.
         decision: `approve`, `edit`, `reject` or `respond`, or a whole decision of the human-in-the-loop schema.
+        decisions: In its place, one for each action of a request about several.
         request: Id of the request, or its beginning; not needed when there is one.
         message: The reason of a `reject`, the text of a `respond`.
         args: What an `edit` changes; arguments that are not named stay as they are.
@@ -124,15 +143,20 @@ async def aanswer(
 
     Raises:
         UnknownThread: There is no such thread.
-        UnknownRequest: It has no such request open: late, answered already, or mistyped.
+        UnknownRequest: It has no such request open: late, answered already, or mistyped; `RequestExpired` where time
+            ran out.
         InvalidAnswer: The request does not take this decision. It stays open.
+        ConfigurationError: Neither `decision` nor `decisions` is given, or both.
     """
+    given = decision if decisions is None else decisions
+    if given is None or (decision is not None and decisions is not None):
+        raise ConfigurationError("answer: expected either a decision or decisions")
     run, snapshot, _ = await _reopen(graph, persistence, thread, context, on_event)
+    await _refuse_late(run, request, snapshot)
     asked = find_request(read_result(thread, snapshot), request)
-    value = read_decision(asked, decision, message=message, args=args)
-    kind = decision if isinstance(decision, str) else dict(decision)["type"]
-    given: Command[str] = Command(resume={asked.id: value})
-    return await run.run(given, note="answered", request=asked.id, decision=kind, message=message)
+    value = read_decision(asked, given, message=message, args=args)
+    told: dict[str, Any] = {"request": asked.id, "decision": _kinds(given), "message": message}
+    return await run.run(Command(resume={asked.id: value}), note="answered", **told)
 
 
 async def astand(graph: Any, persistence: Persistence, thread: str) -> RunResult:
@@ -141,10 +165,12 @@ async def astand(graph: Any, persistence: Persistence, thread: str) -> RunResult
     Raises:
         UnknownThread: There is no such thread.
     """
-    _, snapshot, facts = await _reopen(graph, persistence, thread, Context(), None)
+    run, snapshot, facts = await _reopen(graph, persistence, thread, Context(), None)
     if is_untaken(facts, snapshot):
-        return RunResult(thread=thread, status="unfinished", reason="the task was not taken yet", usage=no_usage())
-    return read_result(thread, snapshot)
+        result = RunResult(thread=thread, status="unfinished", reason="the task was not taken yet", usage=no_usage())
+    else:
+        result = read_result(thread, snapshot)
+    return result.kept_in(persistence, run.graph)
 
 
 def start(graph: Any, persistence: Persistence, task: str | Mapping[str, Any], **options: Any) -> RunResult:
@@ -158,7 +184,11 @@ def resume(graph: Any, persistence: Persistence, thread: str, **options: Any) ->
 
 
 def answer(
-    graph: Any, persistence: Persistence, thread: str, decision: str | Mapping[str, Any] | Decision, **options: Any
+    graph: Any,
+    persistence: Persistence,
+    thread: str,
+    decision: AnyDecision | Sequence[AnyDecision] | None = None,
+    **options: Any,
 ) -> RunResult:
     """Answer an open request of a thread and go on with it; see `aanswer`."""
     return run_sync(aanswer(graph, persistence, thread, decision, **options))
@@ -193,6 +223,21 @@ def find_request(result: RunResult, wanted: str | None) -> Request:
 def is_untaken(facts: Mapping[str, Any], snapshot: StateSnapshot) -> bool:
     """Whether a run ended after its task was noted and before the graph had it."""
     return bool(facts.get("task")) and facts.get("after") == checkpoint_of(snapshot) and not snapshot.tasks
+
+
+async def _refuse_late(run: RecordedRun, request: str | None, snapshot: StateSnapshot) -> None:
+    """Refuse an answer to a request that was decided when its time ran out, however short its id is given."""
+    book = await book_of(run.graph.checkpointer)
+    for name, asked in (await book.asked(run.thread)).items():
+        if request and name.startswith(request) and all(name != each.id for each in snapshot.interrupts):
+            check_in_time(name, asked, is_open=False, thread=run.thread)
+
+
+def _kinds(given: AnyDecision | Sequence[AnyDecision]) -> str:
+    """Return what was decided, in a word; of several decisions, a word for each."""
+    if isinstance(given, str):
+        return given
+    return ", ".join(map(_kinds, given)) if isinstance(given, Sequence) else str(dict(given).get("type"))
 
 
 async def _reopen(

@@ -11,9 +11,10 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict
 
-from state.errors import UnknownThread
+from state.errors import ConfigurationError, UnknownThread
 from state.loop import run_sync
 from state.persistence import Persistence
+from state.recording import this_process as this_process
 
 
 class ThreadInfo(BaseModel):
@@ -23,7 +24,7 @@ class ThreadInfo(BaseModel):
 
     thread: str
     graph: str = ""
-    """Name of the pattern, team or graph; empty when the graph was called without a front door."""
+    """Name of the pattern, team or graph; empty when nothing is noted."""
     task: str = ""
     """What was asked last."""
     status: str = ""
@@ -80,6 +81,10 @@ def history(graph: Any, persistence: Persistence, thread: str) -> list[Moment]:
 
 def bind(graph: Any, persistence: Persistence) -> Any:
     """Return the graph with the persistence under it. A graph that was compiled with a checkpointer keeps its own."""
+    if hasattr(graph, "compile") and not hasattr(graph, "ainvoke"):
+        raise ConfigurationError(
+            f"expected a compiled graph, got a {type(graph).__name__}: call .compile(name=...) first"
+        )
     if getattr(graph, "checkpointer", None):
         return graph
     return graph.copy({"checkpointer": persistence.checkpointer, "store": graph.store or persistence.store})
@@ -95,11 +100,6 @@ def unknown_thread(thread: str, persistence: Persistence) -> UnknownThread:
     return UnknownThread(
         f"no thread {thread!r} in {persistence.location}; `orchestra threads` lists them", thread=thread
     )
-
-
-def this_process() -> dict[str, Any]:
-    """Return what tells this process from others, to be noted with the thread it works on."""
-    return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def read_facts(facts: Mapping[str, Any]) -> ThreadInfo:

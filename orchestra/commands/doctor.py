@@ -29,6 +29,7 @@ def doctor(db: str, model: str | None, corpus: str, as_json: bool) -> None:
         checks.check_packages(),
         checks.check_model(model),
         checks.check_database(db),
+        checks.check_health(db),
         checks.check_search(),
         checks.check_corpus(corpus),
     ]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from state.graph import Pattern
 
 _ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "ascii"}
 
@@ -17,20 +21,16 @@ _ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "as
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it there.")
 @click.option("--approve", is_flag=True, help="With the pause in which a person is asked.")
 def draw(name: str, form: str | None, out: Path | None, approve: bool) -> None:
-    """Draw the graph of a pattern or team.
+    """Draw the graph of a pattern, a team or a team file.
 
     What is dashed is decided while it runs; what runs up on the left goes back.
     """
-    from graphs.registry import find
-    from orchestra.drawing.picture import Picture
+    from orchestra.drawing.picture import Picture, show
     from orchestra.drawing.text import draw_text
-    from orchestra.recipe import approval_arguments
     from orchestra.view.glyphs import ASCII, glyphs_for
     from orchestra.view.screen import open_screen
 
-    entry = find(name)
-    arguments = approval_arguments(entry) if approve else {}
-    picture = Picture(entry.load().build(**arguments).compile(name=name))
+    picture = Picture(_with_approval(name)) if approve else show(name)
     form = form or (_ENDINGS.get(out.suffix.lower(), "ascii") if out else "ascii")
     screen = open_screen()
     if form == "ascii":
@@ -44,3 +44,13 @@ def draw(name: str, form: str | None, out: Path | None, approve: bool) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(drawing.rstrip("\n") + "\n", encoding="utf-8")
     screen.say(f"Written to {out}")
+
+
+def _with_approval(name: str) -> Pattern:
+    """Return the graph of a pattern or team in which a person is asked."""
+    from graphs.registry import find
+    from orchestra.recipe import approval_arguments
+
+    entry = find(name)
+    graph: Pattern = entry.load().build(**approval_arguments(entry)).compile(name=name)
+    return graph

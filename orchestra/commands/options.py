@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from state.context import Context
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,12 +23,21 @@ db_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on standard output.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing but the answer.")
+plain_option = click.option("--plain", is_flag=True, help="Whole sentences, nothing redrawn; also ORCHESTRA_PLAIN=1.")
 
 _LIMITS = (
     click.option("--model", metavar="NAME", help="provider:model for agents that name none, or `extractive`."),
     click.option("--budget-usd", type=click.FloatRange(min=0), metavar="USD", help="Most money, in US dollars."),
     click.option("--budget-tokens", type=click.IntRange(min=0), metavar="N", help="Most tokens, in and out together."),
 )
+
+
+def age(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:  # noqa: ARG001  # click's
+    """Return the time span that a text such as 30d names."""
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", (value or "").strip())
+    if value is not None and match is None:
+        raise click.BadParameter(f"expected a number and m, h, d or w, such as 30d; got {value!r}")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
 def limit_options(function: F) -> F:

@@ -36,6 +36,11 @@ def find_place(db: str) -> Persistence | None:
     return None
 
 
+def no_database(db: str) -> str:
+    """Say that there is no such database."""
+    return f"there is no database {db} seen from here; give --db"
+
+
 def prepare_folder() -> None:
     """Make the folder of the default database.
 
@@ -70,7 +75,7 @@ def known_thread(thread: str, db: str) -> Iterator[tuple[Persistence, dict[str, 
 
     place = find_place(db)
     if place is None:
-        raise UnknownThread(f"no thread {thread!r}: there is no database {db} seen from here; give --db", thread=thread)
+        raise UnknownThread(f"no thread {thread!r}: {no_database(db)}", thread=thread)
     with place:
         facts = place.thread(thread)
         if facts is None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestra.commands.options import db_option, json_option, limit_options, quiet_option, with_limits
+from orchestra.commands.options import db_option, json_option, limit_options, plain_option, quiet_option, with_limits
 from state.errors import ConfigurationError, InvalidAnswer
 
 if TYPE_CHECKING:
     from orchestra.recorded_run import OnEvent
-    from orchestra.request import Request
+    from orchestra.request import Action, Request
     from orchestra.result import RunResult
     from state.context import Context
     from state.graph import Pattern
@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 Work = Callable[["Pattern", "Persistence", "Context", "OnEvent"], Awaitable["RunResult"]]
 
 id_option = click.option("--id", "request", metavar="ID", help="Which request, when several are open.")
+action_option = click.option(
+    "--action",
+    "actions",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="N",
+    help="Only this action of several (may be repeated). The others are approved; with `approve`, rejected.",
+)
 
 
 def thread_options(function: Any) -> Any:
     """Add what every command takes that goes on with a thread."""
-    function = quiet_option(json_option(function))
+    function = plain_option(quiet_option(json_option(function)))
     return click.argument("thread")(limit_options(db_option(function)))
 
 
@@ -44,53 +52,60 @@ def resume(thread: str, **options: Any) -> None:
 
 @click.command()
 @id_option
+@action_option
 @thread_options
-def approve(thread: str, request: str | None, **options: Any) -> None:
+def approve(thread: str, request: str | None, actions: tuple[int, ...], **options: Any) -> None:
     """Agree to what a thread asks for, as it is."""
-    _answer(thread, "approve", request, **options)
+    _answer(thread, "approve", request, actions, **options)
 
 
 @click.command()
 @click.option("--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="Change one argument; may be repeated.")
 @click.option("--file", "file", type=click.File(encoding="utf-8"), help="Take the first argument's text from a file.")
 @id_option
+@action_option
 @thread_options
-def edit(thread: str, request: str | None, arguments: tuple[str, ...], file: Any, **options: Any) -> None:
+def edit(
+    thread: str, request: str | None, actions: tuple[int, ...], arguments: tuple[str, ...], file: Any, **options: Any
+) -> None:
     """Agree to what a thread asks for, with changes.
 
     Without --arg and --file it opens your editor.
     """
     asked = _open_request(thread, request, options["db"])
-    args = asked.actions[0].args
+    args = _editable(asked, actions).args
     if file is not None:
         changes = {next(iter(args)): file.read()}
     else:
         changes = dict(_pair(argument, args) for argument in arguments) or _edit_by_hand(args)
-    _answer(thread, "edit", asked.id, args=changes, **options)
+    _answer(thread, "edit", asked.id, actions, args=changes, **options)
 
 
 @click.command()
 @click.option("--message", "-m", metavar="TEXT", help="Why.")
 @id_option
+@action_option
 @thread_options
-def reject(thread: str, request: str | None, message: str | None, **options: Any) -> None:
+def reject(thread: str, request: str | None, actions: tuple[int, ...], message: str | None, **options: Any) -> None:
     """Refuse what a thread asks for."""
-    _answer(thread, "reject", request, message=message, **options)
+    _answer(thread, "reject", request, actions, message=message, **options)
 
 
 @click.command()
 @click.option("--message", "-m", metavar="TEXT", required=True, help="What should be different, or the answer.")
 @id_option
+@action_option
 @thread_options
-def respond(thread: str, request: str | None, message: str, **options: Any) -> None:
+def respond(thread: str, request: str | None, actions: tuple[int, ...], message: str, **options: Any) -> None:
     """Answer in words: a question, or what should be different."""
-    _answer(thread, "respond", request, message=message, **options)
+    _answer(thread, "respond", request, actions, message=message, **options)
 
 
 def _answer(
     thread: str,
     decision: str,
     request: str | None,
+    actions: tuple[int, ...] = (),
     *,
     message: str | None = None,
     args: dict[str, Any] | None = None,
@@ -98,24 +113,34 @@ def _answer(
 ) -> None:
     from orchestra.runs import aanswer
 
+    given: dict[str, Any] = {"decision": decision, "request": request, "message": message, "args": args}
+    if actions:
+        asked = _open_request(thread, request, options["db"])
+        given = {"decisions": _some_of(asked, actions, decision, message, args), "request": asked.id}
+
     def work(graph: Pattern, persistence: Persistence, context: Context, on_event: OnEvent) -> Awaitable[RunResult]:
-        return aanswer(
-            graph,
-            persistence,
-            thread,
-            decision,
-            request=request,
-            message=message,
-            args=args,
-            context=context,
-            on_event=on_event,
-        )
+        return aanswer(graph, persistence, thread, **given, context=context, on_event=on_event)
 
     _go_on(thread, work, active=("waiting",), **options)
 
 
+def _some_of(
+    asked: Request, actions: tuple[int, ...], decision: str, message: str | None, args: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Return a decision for each action of a request: the given one for those that are named, by their number from 1."""
+    from orchestra.request import edited_action
+
+    if wrong := [number for number in actions if number > len(asked.actions)]:
+        raise ConfigurationError(f"--action: expected 1 to {len(asked.actions)}, got {wrong[0]}")
+    given: dict[str, Any] = {"type": decision, **({"message": message} if message else {})}
+    if decision == "edit":
+        given["edited_action"] = edited_action(asked.actions[actions[0] - 1], args or {})
+    other = {"type": "reject" if decision == "approve" else "approve"}
+    return [given if number in actions else other for number in range(1, len(asked.actions) + 1)]
+
+
 def _go_on(
-    thread: str, work: Work, *, active: tuple[str, ...], db: str, as_json: bool, quiet: bool, **limits: Any
+    thread: str, work: Work, *, active: tuple[str, ...], db: str, as_json: bool, quiet: bool, plain: bool, **limits: Any
 ) -> None:
     """Rebuild graph and context of a thread, do the work under the user's eyes, and end the command.
 
@@ -126,11 +151,13 @@ def _go_on(
         db: Where it is kept.
         as_json: Print the result as JSON.
         quiet: Print the answer only.
+        plain: Tell it in sentences.
         limits: What the limit options say.
     """
     from nodes.models import describe_model, load_model
     from orchestra.commands.place import db_words, known_thread
     from orchestra.commands.running import end, prepare, watched_run
+    from orchestra.inbox import requests
     from orchestra.knobs import context_from
     from orchestra.recipe import recipe_of
     from orchestra.view.agents import AgentTree
@@ -139,27 +166,30 @@ def _go_on(
 
     with known_thread(thread, db) as (persistence, facts):
         recipe, context = recipe_of(facts), with_limits(context_from(facts), **limits)
-        screen = open_screen(quiet=quiet, json=as_json)
-        if facts.get("status") in active:
+        screen = open_screen(quiet=quiet, json=as_json, plain=plain)
+        runs = facts.get("status") in active or any(each.is_over for each in requests(persistence, thread=thread))
+        if runs:
             load_model(context.model)
         show_heading(screen, recipe.name, thread, describe_model(context.model))
         tree = AgentTree(persistence.events(thread))
         tree.settle("unfinished")
         graph = recipe.graph(persistence)
-        if facts.get("status") in active:
+        if runs:
             prepare(screen, context, recipe)
         result = watched_run(
-            screen, thread, lambda watch: work(graph, persistence, context, watch), tree=tree, options=db_words(db)
+            screen,
+            thread,
+            lambda watch: work(graph, persistence, context, watch),
+            tree=tree,
+            options=db_words(db),
+            graph=graph,
+            context=context,
         )
         end(screen, result, recipe, db)
 
 
 def _open_request(thread: str, request: str | None, db: str) -> Request:
-    """Return the request that an edit is about.
-
-    Raises:
-        InvalidAnswer: There is nothing in it to edit.
-    """
+    """Return the request that an answer is about."""
     from orchestra.commands.place import known_thread
     from orchestra.recipe import recipe_of
     from orchestra.runs import astand, find_request
@@ -167,10 +197,24 @@ def _open_request(thread: str, request: str | None, db: str) -> Request:
 
     with known_thread(thread, db) as (persistence, facts):
         graph = recipe_of(facts).graph(persistence)
-        asked = find_request(run_sync(astand(graph, persistence, thread)), request)
-    if "edit" not in asked.allowed or not any(action.args for action in asked.actions):
-        raise InvalidAnswer(f"request {asked.id[:8]} has nothing to edit; it takes {' or '.join(asked.allowed)}")
-    return asked
+        return find_request(run_sync(astand(graph, persistence, thread)), request)
+
+
+def _editable(asked: Request, actions: tuple[int, ...]) -> Action:
+    """Return the action that an edit is about.
+
+    Raises:
+        InvalidAnswer: There is nothing in it to edit.
+        ConfigurationError: It is not clear which.
+    """
+    among = asked.actions
+    if len(actions) > 1 or (len(among) > 1 and not actions) or (actions and actions[0] > len(among)):
+        raise ConfigurationError(f"edit: expected one --action from 1 to {len(among)}, got {list(actions) or 'none'}")
+    action = among[actions[0] - 1 if actions else 0] if among else None
+    if action is None or "edit" not in action.allowed or not action.args:
+        takes = action.allowed if action is not None else asked.allowed
+        raise InvalidAnswer(f"request {asked.id[:8]} has nothing to edit; it takes {' or '.join(takes)}")
+    return action
 
 
 def _edit_by_hand(args: dict[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestra.commands.options import db_option, json_option, limit_options, quiet_option, with_limits
+from orchestra.commands.options import (
+    age,
+    db_option,
+    json_option,
+    limit_options,
+    plain_option,
+    quiet_option,
+    with_limits,
+)
 from state.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from orchestra.recipe import Recipe
     from state.context import Context
     from state.persistence import Persistence
@@ -27,29 +37,41 @@ if TYPE_CHECKING:
 @click.option("--corpus", metavar="DIR", help="Folder of documents; default: Python's language reference.")
 @click.option("--out", metavar="FILE", help="Write the answer there; `research` always does, to reports/THREAD.md.")
 @click.option("--approve", is_flag=True, help="Ask a person before the result is final.")
+@click.option("--approve-within", callback=age, metavar="AGE", help="Reject what nobody approved in time, such as 2h.")
 @click.option("--max-rounds", type=click.IntRange(1, 100), metavar="N", help="Passes of a loop, 3 by default.")
 @click.option("--max-concurrency", type=click.IntRange(1, 1000), metavar="N", help="Agents at a time, 8 by default.")
 @json_option
 @quiet_option
+@plain_option
 def run(name: str, task: str, **options: Any) -> None:
-    """Run a pattern or team on a task; `-` reads it from the input.
+    """Run a pattern, a team or a team file on a task; `-` reads it from the input.
 
     \b
     orchestra run research "What is a closure?"
+    orchestra run examples/teams/duo.yaml "What is a closure?"
     orchestra run review "Write a haiku about tides" --model openai:gpt-5-mini
     """
-    from graphs.registry import find
     from orchestra.commands.place import open_place
+    from orchestra.recipe import recipe_named
 
-    find(name)
+    recipe, knobs = recipe_named(name, corpus=options["corpus"] is not None)
     task = sys.stdin.read() if task == "-" else task
     if not task.strip():
         raise ConfigurationError("the task is empty: give it in quotes, or `-` and the text on standard input")
     with open_place(options["db"]) as persistence:
-        _run(persistence, name, task, **options)
+        _run(persistence, recipe, knobs, task, **options)
 
 
-def _run(persistence: Persistence, name: str, task: str, *, db: str, thread: str | None, **options: Any) -> None:
+def _run(
+    persistence: Persistence,
+    recipe: Recipe,
+    knobs: dict[str, Any],
+    task: str,
+    *,
+    db: str,
+    thread: str | None,
+    **options: Any,
+) -> None:
     from nodes.models import describe_model, load_model
     from orchestra.commands.place import db_words
     from orchestra.commands.running import end, prepare, watched_run
@@ -59,11 +81,11 @@ def _run(persistence: Persistence, name: str, task: str, *, db: str, thread: str
     from orchestra.view.screen import open_screen
     from state.loop import run_sync
 
-    screen = open_screen(quiet=options.pop("quiet"), json=options.pop("as_json"))
-    thread = thread if thread is not None else run_sync(new_thread(name, persistence))
-    recipe, context = _recipe(name, thread, persistence, **options), _context(**options)
+    screen = open_screen(quiet=options.pop("quiet"), json=options.pop("as_json"), plain=options.pop("plain"))
+    thread = thread if thread is not None else run_sync(new_thread(recipe.name, persistence))
+    recipe, context = _recipe(recipe, thread, persistence, **options), _context(knobs, **options)
     load_model(context.model)
-    show_heading(screen, name, thread, describe_model(context.model))
+    show_heading(screen, recipe.name, thread, describe_model(context.model))
     prepare(screen, context, recipe)
     graph = recipe.graph(persistence)
     result = watched_run(
@@ -74,26 +96,40 @@ def _run(persistence: Persistence, name: str, task: str, *, db: str, thread: str
         ),
         tree=AgentTree(),
         options=db_words(db),
+        graph=graph,
+        context=context,
     )
     end(screen, result, recipe, db)
 
 
-def _recipe(name: str, thread: str, persistence: Persistence, *, out: str | None, approve: bool, **_: Any) -> Recipe:
+def _recipe(
+    recipe: Recipe, thread: str, persistence: Persistence, *, out: str | None, approve: bool, **_: Any
+) -> Recipe:
+    """Return a recipe with what the options ask for, unless the thread is that of another."""
     from graphs.registry import find
-    from orchestra.recipe import Recipe, approval_arguments, recipe_of
+    from orchestra.recipe import approval_arguments, recipe_of
 
     known = persistence.thread(thread)
-    if known and recipe_of(known).name != name:
-        raise ConfigurationError(f"--thread: {thread!r} belongs to {recipe_of(known).name!r}; choose another name")
-    recipe = Recipe(name=name, build=approval_arguments(find(name)) if approve else {})
+    before = recipe_of(known) if known else recipe
+    if (before.name, before.file) != (recipe.name, recipe.file):
+        whose = before.file or before.name
+        raise ConfigurationError(f"--thread: {thread!r} belongs to {whose!r}; choose another name")
+    if approve and recipe.file:
+        raise ConfigurationError(
+            "--approve: expected a pattern or team by its name; a file says itself what a person approves"
+        )
+    if approve:
+        recipe = recipe.model_copy(update={"build": approval_arguments(find(recipe.name))})
     if out is None and recipe.searches:
         out = f"reports/{Path(thread).name}.md"
     return recipe if out is None else recipe.model_copy(update={"out": str(_writable(Path(out)))})
 
 
 def _context(
+    told: dict[str, Any],
     *,
     corpus: str | None,
+    approve_within: timedelta | None,
     max_rounds: int | None,
     max_concurrency: int | None,
     model: str | None,
@@ -101,15 +137,17 @@ def _context(
     budget_tokens: int | None,
     **_: Any,
 ) -> Context:
-    """Return the context. The default model is named now, so that the thread goes on with the same one."""
+    """Return the context; options take the place of what a file told. The default model is named now: it stays the same."""
     from nodes.models import default_model
     from state.context import Context
 
     knobs: dict[str, Any] = {"max_rounds": max_rounds, "max_concurrency": max_concurrency}
+    if approve_within is not None:
+        knobs["approval_expires"] = approve_within.total_seconds()
     if corpus is not None:
         knobs["corpus"] = str(Path(corpus).expanduser().resolve())
     given = {name: value for name, value in knobs.items() if value is not None}
-    context = Context(model=default_model(), **given)
+    context = Context(**{"model": default_model(), **told, **given})
     return with_limits(context, model=model, budget_usd=budget_usd, budget_tokens=budget_tokens)
 
 

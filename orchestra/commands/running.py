@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 EXIT_CODES = {"completed": 0, "partial": 0, "failed": 1, "unfinished": 1, "waiting": 3, "stopped": 4}
 """Exit code for each status of a result. Usage errors are 2, a signal is 128 and its number."""
 
+_LIMIT = re.compile(r"budget of [^;]+ reached: (\w+)")
+"""Which limit of a budget ended a run, in the words of `BudgetExceeded`."""
+
 
 def watched_run(
     screen: Screen,
@@ -32,6 +36,8 @@ def watched_run(
     *,
     tree: AgentTree,
     options: Sequence[str],
+    graph: Any = None,
+    context: Context | None = None,
 ) -> RunResult:
     """Run under the eyes of the user; a signal ends the command with the way to go on.
 
@@ -41,16 +47,25 @@ def watched_run(
         work: Starts the run, given what watches it.
         tree: What has happened before.
         options: What a command needs to find the thread again.
+        graph: What runs, whose shape is shown.
+        context: Of the run, whose budget is shown.
     """
     from orchestra.view.ending import command
+    from orchestra.view.shape import read_shape
     from orchestra.view.watching import watch_on
 
+    shape = read_shape(graph) if screen.is_live and graph is not None else None
+    budget = context.budget if context is not None else None
+
     async def under_watch() -> RunResult:
-        with watch_on(screen, tree) as watch:
-            return await work(watch)
+        with watch_on(screen, tree, shape=shape, budget=budget) as watch:
+            result = await work(watch)
+            if result.status != "waiting":  # halted: who did not end waits for nobody
+                watch.tree.settle("unfinished")
+            return result
 
     try:
-        return drive(under_watch())
+        result = drive(under_watch(), screen.say)
     except Stopped as stopped:
         screen.insist(f"Stopped. Continue with: {command('resume', thread, options)}")
         raise click.exceptions.Exit(128 + stopped.number) from None
@@ -59,6 +74,9 @@ def watched_run(
     except Exception:
         screen.insist(f"The run broke off. Continue with: {command('resume', thread, options)}")
         raise
+    if result.status == "unfinished":  # halted from elsewhere
+        screen.insist(f"Stopped ({result.reason}). Continue with: {command('resume', thread, options)}")
+    return result
 
 
 def end(screen: Screen, result: RunResult, recipe: Recipe, db: str) -> NoReturn:
@@ -80,10 +98,34 @@ def end(screen: Screen, result: RunResult, recipe: Recipe, db: str) -> NoReturn:
     else:
         show_answer(screen, result, kept=bool(written))
     show_status(screen, result)
+    if result.status == "stopped" and (limit := _LIMIT.search(result.reason)):
+        _show_larger(screen, result, recipe, limit[1], db)
     if written:
         screen.say(f"Written to {written}")
     show_requests(screen, result, db_words(db))
     raise click.exceptions.Exit(code)
+
+
+def _show_larger(screen: Screen, result: RunResult, recipe: Recipe, limit: str, db: str) -> None:
+    """Say how to go on with a thread whose budget is used up, and what of its turn was carried out."""
+    from orchestra.view.ending import command
+    from orchestra.view.figures import one_line
+
+    persistence = result.origin.persistence
+    facts = (persistence.thread(result.thread) if persistence is not None else None) or {}
+    corpus = str((facts.get("context") or {}).get("corpus") or "")
+    options = ["--thread", result.thread, *(["--corpus", corpus] if corpus else []), *db_words(db)]
+    larger = {"usd": ["--budget-usd", "USD"], "tokens": ["--budget-tokens", "N"]}.get(limit, [])
+    where = "" if larger else f" in {recipe.file}" if recipe.file else " in its policy"
+    again = command("run", recipe.file or recipe.name, ["...", *options, *larger])
+    screen.insist(f"Go on in a new turn, with a larger budget{where}: {again}")
+    if persistence is None:
+        return
+    begun = [e["at"] for e in persistence.events(result.thread) if e["data"].get("note") == "started"]
+    effects = persistence.trail.records(thread=result.thread, kind="effect")
+    done = {each.subject for each in effects if each.outcome == "carried out" and each.at >= max(begun, default=0.0)}
+    if done:
+        screen.insist(f"Carried out in this turn, and not undone: {one_line(', '.join(sorted(done)))}")
 
 
 def show_json(screen: Screen, result: RunResult, written: str) -> None:

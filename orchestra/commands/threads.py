@@ -12,8 +12,11 @@ import click
 from orchestra.commands.options import db_option, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
+    from orchestra.inbox import OpenRequest
     from orchestra.result import RunResult
     from orchestra.thread import ThreadInfo
     from orchestra.view.screen import Screen
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 @json_option
 def threads(db: str, as_json: bool) -> None:
     """List the threads, the last one used first."""
-    from orchestra.commands.place import find_place
+    from orchestra.commands.place import find_place, no_database
     from orchestra.thread import threads as all_threads
     from orchestra.view.screen import open_screen
 
@@ -39,7 +42,8 @@ def threads(db: str, as_json: bool) -> None:
     elif found:
         screen.table(_table_of(found))
     else:
-        screen.say(f'No threads in {db}. Start one: orchestra run research "What is a closure?"')
+        what = f"No threads in {db}" if place else f"No threads: {no_database(db)}"
+        screen.say(f'{what}. Start one: orchestra run research "What is a closure?"')
 
 
 @click.command()
@@ -49,14 +53,18 @@ def threads(db: str, as_json: bool) -> None:
 def show(thread: str, db: str, as_json: bool) -> None:
     """Show a thread: task, agents, where it stands, what it asks."""
     from orchestra.commands.place import known_thread
+    from orchestra.inbox import requests
     from orchestra.thread import read_facts
     from orchestra.view.agents import AgentTree
     from orchestra.view.screen import open_screen
 
     with known_thread(thread, db) as (persistence, facts):
         info, result = read_facts(facts), _stand(persistence, facts)
+        asked = requests(persistence, thread=thread) if result is None else []
         if as_json:
             shown = {**info.model_dump(mode="json"), **(result.model_dump(mode="json") if result else {})}
+            if result is None:
+                shown["interrupts"] = [request.model_dump(mode="json") for request in asked]
             click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
             return
         tree = AgentTree(persistence.events(thread))
@@ -66,6 +74,9 @@ def show(thread: str, db: str, as_json: bool) -> None:
     screen = open_screen()
     _show_facts(screen, info, facts, status)
     _show_agents(screen, tree)
+    if result is None:
+        _show_of_program(screen, info, asked)
+        return
     file = str((facts.get("recipe") or {}).get("out", ""))
     _show_end(screen, result, db, status, kept=bool(file) and Path(file).exists())
 
@@ -131,13 +142,27 @@ def _show_agents(screen: Screen, tree: Any) -> None:
         screen.table(agent_table(tree, glyphs_for(screen.out.file), now=time.time()))
 
 
-def _show_end(screen: Screen, result: RunResult | None, db: str, status: str, *, kept: bool) -> None:
+def _show_of_program(screen: Screen, info: ThreadInfo, asked: Sequence[OpenRequest]) -> None:
+    """Say what a thread asks that only the program that started it can go on with."""
+    from orchestra.recipe import how_in_python
+    from orchestra.view.ending import show_request
+    from orchestra.view.figures import one_line
+
+    for request in asked:
+        show_request(screen, request)
+        names = ", ".join(one_line(action.name) for action in request.actions) or "an answer"
+        screen.insist(f"Asked for: {names}. It takes: {' or '.join(request.allowed) or 'a decision for each action'}")
+        decision = request.allowed[0] if request.allowed else "approve"
+        told = how_in_python(info.thread, decision, request.id[:8] if len(asked) > 1 else "")
+        screen.insist(f"{told[:1].upper()}{told[1:]}")
+    if not asked:
+        screen.say("A program runs this thread: its answer can be read there.", style="dim")
+
+
+def _show_end(screen: Screen, result: RunResult, db: str, status: str, *, kept: bool) -> None:
     from orchestra.commands.place import db_words
     from orchestra.view.ending import command, show_answer, show_notice, show_requests
 
-    if result is None:
-        screen.say("A program runs this thread: its answer can be read there.", style="dim")
-        return
     if result.answer and not screen.out.is_terminal:
         screen.out.print()
     show_answer(screen, result, kept=kept)

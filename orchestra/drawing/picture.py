@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from langgraph.graph import StateGraph
@@ -11,6 +12,7 @@ from graphs.registry import find
 from orchestra.drawing.diagram import Diagram, read_diagram
 from orchestra.drawing.svg import draw_svg
 from orchestra.drawing.text import draw_text
+from orchestra.teamfile.names import is_team_file
 from state.errors import ConfigurationError
 
 
@@ -59,15 +61,26 @@ def show(graph: Any) -> Picture:
     """Return a picture of a graph: the last line of a notebook cell displays it.
 
     Args:
-        graph: A compiled graph, a builder, or the name of a pattern or team.
+        graph: A compiled graph, a builder, the name of a pattern or team, or the path of a team file.
 
     Raises:
         ConfigurationError: It is none of these.
     """
-    if isinstance(graph, str):
+    if isinstance(graph, Path) or (isinstance(graph, str) and is_team_file(graph)):
+        graph = draw_file(graph)
+    elif isinstance(graph, str):
         graph = find(graph).load().graph
     elif isinstance(graph, StateGraph):
         graph = graph.compile()
     if not hasattr(graph, "get_graph"):
         raise ConfigurationError(f"show: expected a graph or the name of a pattern, got {graph!r}")
     return Picture(graph)
+
+
+def draw_file(path: str | Path) -> Any:
+    """Return the graph of a team file, without its tools: nothing that the file names is imported or run."""
+    from orchestra.teamfile.building import Building, members_of  # here: most pictures are of no file
+    from orchestra.teamfile.reading import read_team
+
+    team = read_team(path)
+    return Building(with_tools=False).build(members_of(team)).compile(name=team.name)

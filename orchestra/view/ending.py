@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Heading, Markdown
@@ -11,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nodes.models import ENGINE_NOTICE
-from orchestra.request import Request
+from orchestra.request import DECISIONS, Action, Request
 from orchestra.result import RunResult
-from orchestra.view.figures import one_line, visible
+from orchestra.view.figures import duration, one_line, visible
 from orchestra.view.glyphs import STYLES
 from orchestra.view.screen import Screen
 
@@ -25,6 +27,9 @@ _REFERENCES = "\n## References\n"
 _MOST_LINES = 12
 """Lines of a question that are shown."""
 _MOST_CHARACTERS = 1200
+
+_SUBTASK = frozenset({"id", "agent", "task", "depends_on", "coupling"})
+"""What the description of a plan tells of a subtask, or nobody has to agree to."""
 
 
 class _Heading(Heading):
@@ -43,6 +48,9 @@ class _Answer(Markdown):
 
 def show_heading(screen: Screen, name: str, thread: str, model: str) -> None:
     """Say what runs, in which thread, and what answers."""
+    if screen.plain:
+        screen.say(f"{name} runs in thread {thread}. Model: {model}.")
+        return
     dot = f" {screen.glyphs.dot} "
     screen.say(Text.assemble((name, "bold"), dot, (thread, "bold"), dot, model))
 
@@ -99,16 +107,50 @@ def show_requests(screen: Screen, result: RunResult, options: Sequence[str]) -> 
     """
     several = len(result.interrupts) > 1
     for request in result.interrupts:
-        screen.insist()
-        screen.insist(Text.assemble(("Waiting for you", f"bold {STYLES['waiting']}"), f" (request {request.id[:8]})"))
-        screen.quote(Text(_clipped(request.description)))
-        for action in request.actions:
-            for name, value in action.args.items():
-                if str(value) not in request.description:
-                    screen.quote(Text.assemble((f"{name}: ", "dim"), _clipped(str(value))))
+        show_request(screen, request)
         screen.insist("Decide with:")
         for command in answering(request, result.thread, options, several=several):
             screen.insist(f"  {command}")
+
+
+def show_request(screen: Screen, request: Request) -> None:
+    """Say what a person is asked."""
+    screen.insist()
+    screen.insist(Text.assemble(("Waiting for you", f"bold {STYLES['waiting']}"), f" (request {request.id[:8]})"))
+    screen.quote(Text(_clipped(request.description)))
+    for number, action in enumerate(request.actions, 1):
+        if len(request.actions) > 1:
+            screen.quote(Text.assemble((f"action {number}: ", "dim"), visible(action.name)))
+        for name, value in untold(action, request.description).items():
+            screen.quote(Text.assemble((f"{name}: ", "dim"), _clipped(value)))
+    if request.expires_in is not None:
+        screen.insist(
+            f"If nobody does within {duration(request.expires_in)}, it is decided: {visible(request.default)}"
+        )
+
+
+def untold(action: Action, description: str) -> dict[str, str]:
+    """Return the arguments of an action that its description does not tell, as people read them: texts, else JSON."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        for name, value in action.args.items()
+        if str(value) not in description and not _is_plan_in(value, description)
+    }
+
+
+def _is_plan_in(value: Any, description: str) -> bool:
+    """Whether a value is the subtasks of a plan of which a text tells all that there is to know."""
+    if not isinstance(value, list) or not value:
+        return False
+    said = [{key: part for key, part in one.items() if _says(part)} for one in value if isinstance(one, dict)]
+    return len(said) == len(value) and all(
+        one.keys() <= _SUBTASK and all(str(one.get(key)) in description for key in ("id", "agent", "task"))
+        for one in said
+    )
+
+
+def _says(value: Any) -> bool:
+    return any(_says(part) for part in value.values()) if isinstance(value, dict) else value not in (None, "", [], ())
 
 
 def answering(request: Request, thread: str, options: Sequence[str] = (), *, several: bool = False) -> list[str]:
@@ -116,10 +158,19 @@ def answering(request: Request, thread: str, options: Sequence[str] = (), *, sev
     named = ["--id", request.id[:8]] if several else []
     needed: dict[str, list[str]] = {"reject": ["--message", "..."], "respond": ["--message", "..."]}
     # The text to be filled in comes last, where the cursor is.
-    typed = {kind: command(kind, thread, [*options, *named, *needed.get(kind, [])]) for kind in request.allowed}
-    if "edit" in typed:
-        typed["edit"] += "  # in your editor; or with --arg KEY=VALUE, --file FILE"
-    return list(typed.values())
+    one_of_several = len(request.actions) > 1
+    allowed = [kind for kind in DECISIONS if any(kind in action.allowed for action in request.actions)]
+    typed = {
+        kind: command(kind, thread, [*options, *named, *needed.get(kind, [])])
+        for kind in (allowed if one_of_several else request.allowed)
+    }
+    notes = {"edit": ["in your editor, or --arg KEY=VALUE"]}
+    for kind in typed if one_of_several else ():
+        must = kind not in request.allowed or kind in ("edit", "respond")
+        notes.setdefault(kind, []).append(
+            "with --action N for one of them" if must else "all; with --action N one of them"
+        )
+    return [text + (f"  # {'; '.join(notes[kind])}" if kind in notes else "") for kind, text in typed.items()]
 
 
 def command(verb: str, thread: str, options: Sequence[str] = ()) -> str:

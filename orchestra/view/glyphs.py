@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import IO
 
 STYLES = {
@@ -18,19 +18,32 @@ STYLES = {
     "waiting": "magenta",
     "unfinished": "yellow",
     "running": "cyan",
+    "idle": "dim",
 }
 """Colour of a state. Never the only way to tell states apart."""
 
 
 @dataclass(frozen=True)
 class Glyphs:
-    """One sign for each state, and the lines of a tree."""
+    """One sign for each state, and the lines and brackets of a tree."""
 
     states: dict[str, str]
     spinner: str
     fork: str
     last: str
     line: str
+    loop: tuple[str, str, str, str]
+    """Beside the first, a middle and the last line of what is gone round, and beside what is below them."""
+    fan: tuple[str, str, str, str]
+    """The same for those that work side by side."""
+    critical: str
+    """Beside what the end of a plan hangs on."""
+    needs: str
+    """Before what a subtask depends on."""
+    times: str
+    """Before how often somebody has worked."""
+    bar: tuple[str, str]
+    """What is used and what is left."""
     dot: str
     """Between parts of a line."""
     ellipsis: str
@@ -44,21 +57,33 @@ class Glyphs:
 
 UNICODE = Glyphs(
     {"ok": "✓", "failed": "✗", "timed_out": "✗", "denied": "✗", "stopped": "■", "skipped": "–", "cancelled": "–"}
-    | {"waiting": "?", "unfinished": "…"},
+    | {"waiting": "?", "unfinished": "…", "idle": "○", "": " "},
     "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏",
     "├─ ",
     "└─ ",
     "│  ",
+    ("╭▸", "│ ", "╰─", "│ "),
+    ("┌", "├", "└", "│"),
+    "▸",
+    "←",
+    "×",
+    ("█", "░"),
     "·",
     "…",
 )
 ASCII = Glyphs(
     {"ok": "+", "failed": "x", "timed_out": "x", "denied": "x", "stopped": "#", "skipped": "-", "cancelled": "-"}
-    | {"waiting": "?", "unfinished": "~"},
-    "|/-\\",
+    | {"waiting": "?", "unfinished": "~", "idle": ".", "": " "},
+    "*o",
     "|- ",
     "`- ",
     "|  ",
+    (",>", "| ", "`-", "| "),
+    ("[", "[", "[", "["),
+    ">",
+    "<-",
+    "x",
+    ("#", "."),
     "-",
     "...",
 )
@@ -66,7 +91,8 @@ ASCII = Glyphs(
 
 def glyphs_for(stream: IO[str]) -> Glyphs:
     """Return the set that a stream's encoding can write."""
-    signs = "".join([*UNICODE.states.values(), UNICODE.spinner, UNICODE.fork, UNICODE.last, UNICODE.line])
+    parts = astuple(UNICODE)
+    signs = "".join(sign for part in parts for sign in (part.values() if isinstance(part, dict) else part))
     try:
         signs.encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):

@@ -1,0 +1,1 @@
+"""Serving: what a LangGraph server takes from here, and who may reach it."""

@@ -1,0 +1,1 @@
+"""What `orchestra new` writes: templates beside this file, and what differs between patterns."""

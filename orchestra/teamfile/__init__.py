@@ -1,0 +1,1 @@
+"""Teams as files: read, checked, built, run, and written out again."""

@@ -1,0 +1,1 @@
+"""Crews: the files of CrewAI, read as team files."""
