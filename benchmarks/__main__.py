@@ -13,7 +13,10 @@ BENCHMARKS = (
     "plan_makespan",
     "prompt_tokens",
     "durable_growth",
+    "growth",
+    "load",
     "start_time",
+    "report_size",
     "corpus_speed",
     "retrieval_eval",
 )

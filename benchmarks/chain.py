@@ -17,7 +17,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from benchmarks.model import InstantModel, lookup
-from nodes.agent import agent_node
+from nodes.node import agent_node
 from nodes.spec import Agent
 from nodes.turn import begin_node, brief_task
 from state.graph import PatternBuilder

@@ -21,7 +21,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from benchmarks.model import InstantModel
 from benchmarks.results import Row, table
 from graphs import review
-from nodes.agent import agent_node
+from nodes.node import agent_node
 from nodes.spec import Agent
 from nodes.turn import begin_node, brief_task
 from state.context import Context

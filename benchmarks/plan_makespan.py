@@ -22,7 +22,8 @@ from typing_extensions import TypedDict
 
 from benchmarks.results import Row, table
 from benchmarks.workflows import length_of, random_plan, real_workflows, scaled, seconds_of
-from nodes.executor import ExecutionState, execute_node
+from nodes.executor import execute_node
+from nodes.finished import ExecutionState
 from nodes.turn import begin_node
 from state.context import Context
 from state.graph import PatternBuilder
