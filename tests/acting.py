@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from cases import says as says
 from nodes import Agent, ScriptedChatModel
-from nodes.executor import ExecutionState, execute_node
+from nodes.executor import execute_node
+from nodes.finished import ExecutionState
 from nodes.turn import begin_node
 from state import Context
 from state.graph import PatternBuilder

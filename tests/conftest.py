@@ -16,7 +16,8 @@ if os.environ.get("CI"):
 @pytest.fixture(autouse=True)
 def offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep tests from the network and from each other's files. `loopback` tests may load models that use sockets."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ORCHESTRA_MODEL", "NO_COLOR", "LANGSMITH_TRACING"):
+    keys = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ORCHESTRA_MODEL", "LANGSMITH_TRACING")
+    for name in (*keys, "NO_COLOR", "COLUMNS", "LINES"):  # pytest-xdist says that a terminal has 80 columns
         monkeypatch.delenv(name, raising=False)
     if request.node.get_closest_marker("loopback") is None:
         monkeypatch.setenv("ORCHESTRA_OFFLINE", "1")

@@ -56,6 +56,13 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Stall:
+    """Stream some events, then nothing until the server is closed; without streaming, half of the body."""
+
+    events: int = 2
+
+
+@dataclass(frozen=True)
 class Malformed:
     """Answer 200 with a body that is not JSON."""
 
@@ -65,7 +72,7 @@ class Empty:
     """Answer 200 without a choice."""
 
 
-Fault = Status | Reset | Hang | Cut | Malformed | Empty
+Fault = Status | Reset | Hang | Cut | Stall | Malformed | Empty
 
 
 @dataclass(frozen=True)
@@ -203,12 +210,12 @@ class _Handler(BaseHTTPRequestHandler):
         fault = state.next_fault()
         if self.path != "/v1/chat/completions":
             self._send(404, {"error": {"message": f"no such path: {self.path}", "type": "invalid_request_error"}})
-        elif fault is None or isinstance(fault, Cut):
+        elif fault is None or isinstance(fault, Cut | Stall):
             self._answer(body, fault)
         else:
             self._fail(fault)
 
-    def _answer(self, body: dict[str, Any], cut: Cut | None) -> None:
+    def _answer(self, body: dict[str, Any], cut: Cut | Stall | None) -> None:
         try:
             answer = self.server.state.reply(body)
         except Exception as error:  # noqa: BLE001 - raised again when the server is closed
@@ -219,6 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(events(body, answer), cut)
         else:
             self._send(200, completion(body, answer), cut=cut is not None)
+        if isinstance(cut, Stall):
+            self.server.state.closing.wait()
 
     def _fail(self, fault: Fault) -> None:
         if isinstance(fault, Status):
@@ -246,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content[: len(content) // 2] if cut else content)
         self.close_connection = self.close_connection or cut
 
-    def _stream(self, stream: Iterable[dict[str, Any]], cut: Cut | None) -> None:
+    def _stream(self, stream: Iterable[dict[str, Any]], cut: Cut | Stall | None) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")

@@ -22,7 +22,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "plan_makespan": {"critical_path": 0.05, "plans": 1},
     "prompt_tokens": {"turns": (3,)},
     "durable_growth": {"steps": [2], "bare_steps": [2], "repeats": 1},
+    "growth": {"runs": 10, "turns": 2},
+    "load": {"processes": 2, "runs": 1, "together": 2, "repeats": 1},
     "start_time": {"pairs": 1},
+    "report_size": {"steps": (12,), "opens": 0},
     "corpus_speed": {"files": 6, "mean_bytes": 500, "searches": 5},
     "retrieval_eval": {"parts": ("development",)},
 }
@@ -32,7 +35,10 @@ COLUMNS = {
     "plan_makespan": ["plan", "subtasks", "ours", "`Send` waves", "ours, 4 workers, over the bound"],
     "prompt_tokens": ["workload", "prompt tokens", "at most"],
     "durable_growth": ["graph", "steps", "ms a step", "KB a step"],
+    "growth": ["what", "after", "measured", "promised"],
+    "load": ["form", "graph", "runs", "errors", "runs/s", "p50 s", "p99 s"],
     "start_time": ["start", "ms", "x baseline", "other patterns imported"],
+    "report_size": ["steps", "made in s", "MB", "opened in s"],
     "corpus_speed": [
         *("files", "MB", "passages", "index MB", "parse s", "total s", "x parse"),
         *("unchanged s", "search p50 ms", "p99 ms"),
@@ -117,6 +123,7 @@ def test_a_pattern_imports_no_other_pattern_unless_it_is_made_of_them() -> None:
     assert {start: found for start, found in imported.items() if found != "none"} == {
         "import graphs.adaptive": "hierarchical, plan_execute",
         "import graphs.teams.research": "map_reduce, review",
+        "import graphs.teams.support": "single, handoff",
     }
 
 

@@ -106,6 +106,22 @@ async def test_many_threads_run_at_the_same_time(persistence: Persistence) -> No
     assert [texts(out) for out in outs] == [[f"{n}", "reply 0"] for n in range(20)]
 
 
+def test_a_stock_saver_and_ours_go_on_with_each_others_threads(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    expected = list[str]()
+
+    def turns(saver: BaseCheckpointSaver[Any], times: int) -> None:
+        for _ in range(times):
+            expected.extend([f"turn {len(expected)}", f"reply {len(expected) // 2}"])
+            assert texts(talk_graph(checkpointer=saver).invoke({"messages": [expected[-2]]}, on("t"))) == expected
+
+    for _ in range(2):
+        with open_persistence(file) as persistence:
+            turns(persistence.checkpointer, 12)
+        with SqliteSaver.from_conn_string(str(file)) as stock:
+            turns(stock, 2)
+
+
 def test_a_stock_sync_saver_gets_async_methods_that_work_in_any_loop(tmp_path: Path) -> None:
     with SqliteSaver.from_conn_string(str(tmp_path / "stock.db")) as stock:
         graph = talk_graph(checkpointer=as_async_saver(stock))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.citations import (
+from nodes.research.citations import (
     UNSUPPORTED,
     citation_check,
     find_claims,
@@ -17,7 +17,7 @@ from nodes.citations import (
     number_citations,
     review_citations,
 )
-from nodes.report import write_report
+from nodes.research.report import write_report
 from state import Envelope
 from tools.passage import Passage, render_passages
 

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import ToolException
+from langchain_core.tools import ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from acting import fails, run, says, told
-from graphs import map_reduce, parallel, review, sequential, single
+from graphs import handoff, map_reduce, parallel, review, sequential, single
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
 from nodes.scripted import Step, call, calls
 from state import Budget, ConfigurationError, Context
+from state.labels import without_lines
 from tools import create_consult_tool, create_delegate_tool
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "t"}}
@@ -28,7 +29,7 @@ def ask(peer: str, question: str = "What is it?") -> Any:
 
 def results_of(agent: Agent) -> list[str]:
     assert isinstance(agent.model, ScriptedChatModel)
-    return [m.text for m in agent.model.requests[-1].messages if isinstance(m, ToolMessage)]
+    return [without_lines(m.text) for m in agent.model.requests[-1].messages if isinstance(m, ToolMessage)]
 
 
 def test_a_peer_gets_the_question_alone_and_the_asker_keeps_control() -> None:
@@ -156,3 +157,48 @@ def test_colleagues_are_a_list_of_agents_with_different_names(wrong: Any) -> Non
     for create in (create_consult_tool, create_delegate_tool):
         with pytest.raises(ConfigurationError):
             create(wrong)
+
+
+def asking_a_person_between(cap: int) -> tuple[Any, ScriptedChatModel]:
+    """Return a graph whose agent asks a peer, then a person, then a peer again: five calls of models in all."""
+    peer = says("peer", "one", "two")
+    tools = [create_consult_tool([peer, HumanAgent("chief")])]
+    asker = says("asker", ask("peer"), ask("chief"), ask("peer", "And then?"), "done", tools=tools)
+    budget = Budget(model_calls=cap)
+    agent = replace(asker, policy=Policy(budget=Budget()))
+    graph = single.build(agent).compile(checkpointer=InMemorySaver(), name="g")
+    graph.invoke({"task": "x"}, THREAD, context=Context(budget=budget))
+    (request,) = graph.get_state(THREAD).interrupts
+    answer = {"decisions": [{"type": "respond", "message": "go on"}]}
+    result = graph.invoke(Command(resume={request.id: answer}), THREAD, context=Context(budget=budget))
+    assert isinstance(asker.model, ScriptedChatModel)
+    return result, asker.model
+
+
+@pytest.mark.parametrize("cap", [3, 4, 5, 6, 7])
+def test_a_budget_is_the_same_to_the_call_when_a_person_was_asked_between(cap: int) -> None:
+    result, _ = asking_a_person_between(cap)
+    usage = result["outcomes"][0]["usage"]
+    assert usage["model_calls"] == min(cap, 6)
+    assert (result["status"], result["answer"]) == (("completed", "done") if cap >= 6 else ("stopped", ""))
+    assert usage["tool_calls"] == 3 if cap >= 5 else usage["tool_calls"] >= 2
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        {"usage": {"model_calls": 99}},
+        {"transfer": "writer"},
+        {"orchestra": {"usage": {"model_calls": 99}, "transfer": {"to": "writer", "reason": "", "notes": ""}}},
+    ],
+)
+def test_what_an_ordinary_tool_returns_is_never_taken_for_a_handoff_or_for_spending(artifact: Any) -> None:
+    @tool(response_format="content_and_artifact")
+    def look() -> tuple[str, Any]:
+        """Look."""
+        return "seen", artifact
+
+    front = says("front", call("look"), "the answer of front", tools=[look])
+    result = run(handoff.build([front, says("writer", "never")]))
+    assert (result["answer"], len(result["outcomes"])) == ("the answer of front", 1)
+    assert result["outcomes"][0]["usage"]["model_calls"] == 2

@@ -18,9 +18,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from graphs import single
 from graphs.registry import REGISTRY
+from nodes import Agent, Policy, ScriptedChatModel
 from nodes.models import ENGINE_NOTICE
 from openai_server import Hang, OpenAIServer, Status, openai_server
+from orchestra import start
 from orchestra.__main__ import command
 from state import open_persistence
 
@@ -128,7 +131,7 @@ def test_a_run_answers_on_standard_output_and_says_everything_else_on_standard_e
     assert result.stdout.startswith("No language model is configured")
     lines = result.stderr.splitlines()
     assert lines[0] == "single · t · extractive engine (not a language model)"
-    assert lines[1].startswith("ok        assistant, ")
+    assert lines[1].startswith("assistant finished: ")
     assert lines[-1] == ENGINE_NOTICE
     assert Path(".orchestra/.gitignore").read_text() == "*\n"
 
@@ -467,11 +470,26 @@ def test_the_doctor_finds_this_machine_healthy() -> None:
     result = orchestra("doctor", "--json")
     assert result.exit_code == 0, result.stdout
     found = {finding["name"]: finding for finding in json.loads(result.stdout)}
-    assert list(found) == ["python", "packages", "model", "database", "search", "corpus"]
+    assert list(found) == ["python", "packages", "model", "database", "health", "search", "corpus"]
     assert "because ORCHESTRA_OFFLINE is set" in found["model"]["found"]
     assert "FTS5" in found["search"]["found"]
     assert not DB.exists()
     assert orchestra("doctor").stdout.startswith("OK  python    ")
+
+
+def test_the_doctor_tells_which_models_and_tools_failed_lately() -> None:
+    with open_persistence("runs.db") as persistence:
+        agents = [
+            Agent(name, model=ScriptedChatModel(steps, stands_for=f"test:{name}"), policy=Policy(max_attempts=1))
+            for name, steps in (("well", ["fine"]), ("ill", [ConnectionError("reset")] * 5))
+        ]
+        for number in range(5):
+            start(single.build(agents[1]).compile(name="g"), persistence, "t", thread=f"t{number}")
+        start(single.build(agents[0]).compile(name="g"), persistence, "t", thread="u")
+    result = orchestra("doctor", "--db", "runs.db", "--json")
+    health = next(each for each in json.loads(result.stdout) if each["name"] == "health")
+    assert (health["ok"], health["details"]) == (False, ["test:ill: 5 of 5 failed (ConnectionError)"])
+    assert "test:ill" in health["remedy"]
 
 
 def test_the_doctor_names_what_is_wrong_and_what_to_do(docs: str) -> None:
@@ -512,4 +530,28 @@ def test_a_thread_of_a_program_is_shown_and_left_to_it() -> None:
     assert "A program runs this thread" in shown.stderr
     refused = orchestra("approve", "mine")
     assert refused.exit_code == 1
-    assert "orchestra.resume(graph, persistence, thread)" in refused.stderr
+    assert 'orchestra.answer(graph, persistence, "mine", "approve")' in refused.stderr
+    with open_persistence(DB) as place:
+        place.note_thread("mine", status="unfinished")
+    assert "orchestra.resume(graph, persistence, thread)" in orchestra("resume", "mine").stderr
+
+
+@pytest.mark.parametrize("name", ["single", "incident"])
+def test_documents_for_a_pattern_that_searches_none_are_refused(name: str, docs: str) -> None:
+    for words in (["run", name, "hi"], ["chat", name]):
+        refused = orchestra(*words, "--corpus", docs)
+        assert refused.exit_code == 2
+        assert "searches no documents; research, competitive, support" in refused.stderr
+
+
+def test_a_turn_that_its_budget_ended_says_how_to_go_on_with_a_larger_one() -> None:
+    stopped = orchestra("run", "single", "hi", "--thread", "t", "--budget-tokens", "10", "--db", "a b.db")
+    assert stopped.exit_code == 4
+    assert """orchestra run single "..." --thread t --db 'a b.db' --budget-tokens N""" in stopped.stderr
+    assert orchestra("run", "single", "hi", "--thread", "t", "--db", "a b.db", "--budget-tokens", "9999").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["requests", "stats", "audit", "grants", "threads"])
+def test_a_database_that_is_not_there_is_said_to_be_missing(name: str) -> None:
+    assert "there is no database nodir/x.db seen from here" in orchestra(name, "--db", "nodir/x.db").stderr
+    assert not Path("nodir").exists()

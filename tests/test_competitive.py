@@ -14,8 +14,8 @@ from langgraph.types import Command
 from acting import fails, says
 from graphs.teams import competitive
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
-from nodes.figures import agree, contradict, phrase_of
-from nodes.scoping import read_comparison
+from nodes.competitive.figures import agree, contradict, phrase_of
+from nodes.competitive.scoping import read_comparison
 from nodes.scripted import Step, call
 from state import Budget, ConfigurationError, Context
 from state.graph import Pattern

@@ -19,7 +19,8 @@ from langgraph.types import Command
 
 from cases import part, plan_of
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
-from nodes.executor import ExecutionState, execute_node
+from nodes.executor import execute_node
+from nodes.finished import ExecutionState
 from nodes.planning import NO_PLAN
 from nodes.scripted import Step
 from nodes.turn import begin_node

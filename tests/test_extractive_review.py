@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from handbook import PASSAGES, POSTGRES, SQLITE
 from nodes import ExtractiveChatModel
-from nodes.citations import review_citations
+from nodes.research.citations import review_citations
 from tools.passage import cited_ids
 
 MODEL = ExtractiveChatModel()

@@ -20,9 +20,10 @@ from langchain_core.messages import (
 
 from graphs import single
 from nodes import Agent, ScriptedChatModel
-from nodes.layers.history import MAX_CHARACTERS, NOT_ANSWERED, clip, compile_history, encodable
+from nodes.layers.history import MAX_CHARACTERS, NOT_ANSWERED, compile_history, encodable
 from nodes.scripted import call
 from state import Context
+from state.excerpts import clip
 
 IDS = ["c1", "c2", "c3", "\ud800"]
 

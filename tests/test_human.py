@@ -16,7 +16,7 @@ from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
 from nodes.approval import ask_about_proposal, propose
 from nodes.human import DecisionType, ask
 from nodes.turn import begin_node, conclude
-from state import InvalidAnswer, TaskState
+from state import InvalidAnswer, TaskState, UnknownRequest
 from state.graph import Pattern, PatternBuilder
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
@@ -78,6 +78,11 @@ WRONG = [
     decide("respond", message="hello", force=True),
     {"decisions": [{"type": "respond", "message": "a"}, {"type": "respond", "message": "b"}]},
     {"decisions": [{"type": "respond", "message": "a"}], "more": 1},
+    {"type": "approve"},
+    {"type": "respond"},
+    {"type": "respond", "message": "a", "more": 1},
+    {"type": "respond", "message": "a", "decisions": []},
+    {"type": ["respond"]},
 ]
 
 
@@ -120,6 +125,34 @@ def test_each_of_the_four_decisions_arrives_as_it_was_made(decision: dict[str, A
     assert answer(graph, decision)["answer"] == said
 
 
+def test_a_lone_decision_answers_a_request_about_one_action() -> None:
+    graph = asking("approve", "edit")
+    graph.invoke({"task": "t"}, CONFIG)
+    assert answer(graph, {"type": "edit", "edited_action": EDITED})["answer"] == "edit None {'to': 'b'}"
+
+
+def test_the_form_that_clients_are_shown_needs_a_decision_and_nothing_else() -> None:
+    graph = asking("approve", "edit")
+    graph.invoke({"task": "t"}, CONFIG)
+    (request,) = graph.get_state(CONFIG).interrupts
+    schema: Any = request.response_schema
+    assert set(schema["properties"]) == {"decisions"}
+    assert (schema["required"], schema["properties"]["decisions"]["minItems"]) == (["decisions"], 1)
+
+
+@pytest.mark.parametrize("late", [respond("R"), {"type": "respond", "message": "R"}])
+def test_of_two_answers_to_one_request_the_second_loses_three_levels_down(late: Any) -> None:
+    inner = single.build(sequential.build([HumanAgent("first"), HumanAgent("second")]).compile(name="inner"))
+    graph = single.build(inner.compile(name="middle")).compile(InMemorySaver(), name="g")
+    graph.invoke({"task": "t"}, CONFIG)
+    first = open_requests(graph)["first"]
+    answer(graph, respond("one"))
+    with pytest.raises(UnknownRequest):  # delivered again, it is not taken for an answer to the next question
+        graph.invoke(Command(resume={first: late}), CONFIG)
+    assert set(open_requests(graph)) == {"second"}
+    assert answer(graph, respond("two"))["answer"] == "two"
+
+
 def test_a_refusal_says_nothing_of_what_was_sent() -> None:
     graph = asking("approve")
     graph.invoke({"task": "t"}, CONFIG)
@@ -144,6 +177,7 @@ def test_a_request_has_the_form_that_chat_clients_show() -> None:
             }
         ],
         "review_configs": [{"action_name": "editor in chief", "allowed_decisions": ["respond"]}],
+        "about": {"agent": "editor in chief", "step": "editor in chief"},
     }
 
 

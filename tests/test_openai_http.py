@@ -8,9 +8,11 @@ import json
 import threading
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from weakref import ref
 
 import pytest
 from langchain.agents import create_agent
@@ -21,6 +23,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
+from nodes import openai_model
 from nodes.models import load_model
 from nodes.scripted import ScriptedChatModel, Step, call
 from openai_bodies import structured
@@ -187,6 +190,29 @@ def test_one_model_serves_event_loops_one_after_another() -> None:
         assert len(server.requests) == 18
         assert at(server) is model
     gc.collect()  # what a closed loop left behind would warn now
+
+
+def test_connections_of_a_model_that_is_gone_are_closed_with_their_loop() -> None:
+    """It may be collected while its loop stands still, with no turn left in which a task could close them."""
+    with openai_server() as server, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with asyncio.Runner() as runner:
+            gone = ref(model := at(server, default_headers={"x": "y"}))
+            runner.run(model.ainvoke("Why?"))
+            del model
+            gc.collect()
+            assert gone() is None
+        gc.collect()
+    assert [warning for warning in warned if warning.category is ResourceWarning] == []
+
+
+async def test_connections_of_a_model_that_is_gone_are_closed_when_another_one_is_used() -> None:
+    with openai_server() as server:
+        for _ in range(10):
+            await at(server, default_headers={"x": "y"}).ainvoke("Why?")
+            gc.collect()
+        assert len(server.requests) == 10
+        assert len(openai_model._keepers[asyncio.get_running_loop()]) < 5  # a frame may hold the last one or two
 
 
 def test_one_model_serves_event_loops_at_once() -> None:

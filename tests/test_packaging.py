@@ -23,7 +23,7 @@ DISTRIBUTION = "orchestra-agents"
 MOST_LINES = 350
 WORD_LISTS = ("nodes/engine/thesaurus.py",)
 """Modules that are a table, not code."""
-OPTIONAL = ("psycopg", "psycopg_pool")
+OPTIONAL = ("psycopg", "psycopg_pool", "mcp", "langchain_mcp_adapters", "opentelemetry")
 """Packages of extras: modules that need one are imported by whoever needs them."""
 
 every_package = pytest.mark.parametrize("package", PACKAGES)
@@ -206,6 +206,14 @@ def test_the_wheel_holds_the_five_packages_whole_and_nothing_else(tmp_path: Path
         command_line = wheel.read(entry_points).decode()
         licensed = any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
     files = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file()]
-    assert held == {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    data = {
+        f"{target}/{path.relative_to(ROOT / source).as_posix()}"
+        for source, target in build["targets"]["wheel"]["force-include"].items()
+        for path in (ROOT / source).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert all(name.startswith("tools/examples/") for name in data)
+    assert held == {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts} | data
     assert "orchestra = orchestra.__main__:main" in command_line
     assert licensed

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from state.errors import ConfigurationError, InvalidThreadId, StorageUnavailable
 from state.events import Event
+from state.messages import SNAPSHOT_EVERY
 from state.persistence import Persistence, open_persistence
 from storage import KINDS, Talk, fresh_url, on, reply, talk_graph, texts
 
@@ -199,7 +200,7 @@ def test_a_pruned_conversation_reads_and_goes_on_as_before(persistence: Persiste
 
 def test_every_checkpoint_that_pruning_leaves_can_be_read(persistence: Persistence) -> None:
     graph = talk_graph(checkpointer=persistence.checkpointer)
-    for turn in range(60):
+    for turn in range(SNAPSHOT_EVERY // 2 + 10):
         graph.invoke({"messages": [f"question {turn}"]}, on("t"))
     before = {state.config["configurable"]["checkpoint_id"]: texts(state) for state in graph.get_state_history(on("t"))}
     for keep_last in (90, 20, 1):

@@ -4,82 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from code_blocks import Block, commands, inline_commands, run_python, sections, shown_commands
 from graphs.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-SHELLS = ("bash", "console", "sh", "shell")
 MOST_LINES = 250
-
-
-class Block(NamedTuple):
-    """A block of code, with the language it names, the section it stands in and its first line."""
-
-    language: str
-    section: str
-    line: int
-    code: str
-
-
-def blocks(text: str) -> list[Block]:
-    """Return the fenced blocks of a Markdown text, each with the second-level heading above it."""
-    found, section, opened = [], "", None
-    for number, line in enumerate(text.splitlines(), start=1):
-        if opened is None and line.startswith("## "):
-            section = line[3:].strip()
-        elif opened is None and line.startswith("```"):
-            opened = Block(line[3:].strip(), section, number + 1, "")
-        elif opened is not None and line.startswith("```"):
-            found.append(opened)
-            opened = None
-        elif opened is not None:
-            opened = opened._replace(code=f"{opened.code}{line}\n")
-    assert opened is None, "a block is not closed"
-    return found
-
-
-def sections(text: str) -> dict[str, list[Block]]:
-    """Return the Python blocks of each section, in order."""
-    found: dict[str, list[Block]] = {}
-    for block in blocks(text):
-        if block.language == "python":
-            found.setdefault(block.section, []).append(block)
-    return found
-
-
-def commands(text: str) -> list[list[str]]:
-    """Return the words of each command line in the text: of shell blocks, without prompts, comments and output."""
-    lines = []
-    for block in blocks(text):
-        prompted = [line[2:] for line in block.code.splitlines() if line.startswith("$ ")]
-        if block.language in SHELLS:
-            lines += prompted or block.code.splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
-
-
-def shown_commands(text: str) -> list[str]:
-    """Return the subcommands of `orchestra` that the text shows, in shell blocks and in running text."""
-    words = [[Path(word).name for word in line] for line in commands(text)]
-    inline = [shlex.split(code) for code in re.findall(r"`(orchestra [^`\n]+)`", text)]
-    return sorted({line[1] for line in [*words, *inline] if len(line) > 1 and line[0] == "orchestra"} - {"--help"})
 
 
 def run_section(code: list[Block]) -> None:
     """Run blocks one after the other in one namespace; a traceback names the README's own lines."""
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in code:
-        padded = "\n" * (block.line - 1) + block.code
-        exec(compile(padded, str(ROOT / "README.md"), "exec"), namespace)
+        run_python(block, ROOT / "README.md", namespace)
 
 
 def test_the_readme_shows_python() -> None:
@@ -111,8 +56,7 @@ def test_a_command_that_is_shown_exists(command: str) -> None:
 
 def test_the_options_that_are_shown_exist() -> None:
     lines = [[Path(words[0]).name, *words[1:]] for words in commands(README)]
-    inline = [shlex.split(code) for code in re.findall(r"`(orchestra [^`\n]+)`", README)]
-    for words in [line for line in [*lines, *inline] if line[0] == "orchestra" and len(line) > 1]:
+    for words in [line for line in [*lines, *inline_commands(README)] if line[0] == "orchestra" and len(line) > 1]:
         known = help_of(words[1]).stdout
         assert [word for word in words[2:] if word.startswith("--") and word.split("=")[0] not in known] == [], words
 

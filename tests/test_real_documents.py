@@ -12,7 +12,7 @@ import langgraph
 import pytest
 
 from graphs.teams import research
-from nodes.citations import find_claims
+from nodes.research.citations import find_claims
 from state import Context
 from tools import open_corpus
 

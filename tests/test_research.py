@@ -11,7 +11,7 @@ from langgraph.types import Command
 
 from graphs.teams import research
 from nodes import ScriptedChatModel
-from nodes.citations import find_claims
+from nodes.research.citations import find_claims
 from nodes.scripted import call
 from state import Budget, Context
 from state.graph import Pattern

@@ -288,7 +288,7 @@ def test_a_thread_that_is_busy_keeps_what_is_noted_about_it(place: Persistence) 
 
 
 def sequential_node(function: Any) -> Any:
-    from nodes.agent import agent_node
+    from nodes.node import agent_node
     from nodes.turn import brief_task
 
     return agent_node(function, brief_task("worker"))
@@ -305,6 +305,12 @@ def test_a_thread_that_ended_before_its_task_was_taken_starts_over(place: Persis
         place.note_thread("new", task="two", status="running", after=done)
         orchestra.resume(single.graph, place, "new", context=context)
     assert model.requests[1].messages[-1].text == "two"
+
+
+def test_a_builder_is_told_from_a_graph(place: Persistence) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected a compiled graph, got a PatternBuilder: call \.compile"):
+        orchestra.start(single.build(), place, "the task")
+    assert place.threads() == []
 
 
 def test_the_knobs_of_the_start_hold_after_a_pause(place: Persistence) -> None:
@@ -423,5 +429,5 @@ def test_a_thread_of_a_program_is_left_to_the_program(place: Persistence) -> Non
     orchestra.start(gate(), place, "a letter", thread="t")
     facts = place.thread("t")
     assert facts is not None
-    with pytest.raises(GraphChanged, match=r"'gate'.*orchestra\.resume"):
+    with pytest.raises(GraphChanged, match=r"'gate'.*orchestra\.answer"):
         recipe_of(facts)

@@ -59,7 +59,7 @@ def test_flipped_bits_in_the_file_are_noticed_or_harmless(path: Path, tmp_path: 
         said = texts(graph.get_state(on("t")))
     whole, chance = path.read_bytes(), random.Random(3)
     refused = 0
-    for number in range(120):
+    for number in range(240):
         damaged = bytearray(whole)
         damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
         copy = tmp_path / f"{number}.db"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import Any
 
@@ -21,6 +22,7 @@ from graphs import sequential, single
 from nodes import Agent, Fallback, Policy, ScriptedChatModel
 from nodes.scripted import Step, call, calls
 from state import Budget, ConfigurationError, Context, Envelope, Outcome
+from state.labels import without_lines
 
 FAST = Policy(backoff=0.001)
 
@@ -127,6 +129,18 @@ def test_a_fallback_model_answers_within_the_same_number_of_attempts() -> None:
     assert (len(first.requests), len(second.requests)) == (2, 1)
 
 
+@pytest.mark.parametrize("tools", [(), (add,)])
+def test_an_outcome_names_the_model_that_answered(tools: Any) -> None:
+    first = ScriptedChatModel([rate_limit() for _ in range(9)], stands_for="openai:first")
+    second = ScriptedChatModel(["from the second"], stands_for="openai:second")
+    policy = Policy(backoff=0.001, fallback=(second,))
+    assert run(Agent("a", model=first, tools=tools, policy=policy))["model"] == "openai:second"
+    assert (
+        run(Agent("a", model=ScriptedChatModel(["ok"], stands_for="openai:first"), tools=tools))["model"]
+        == "openai:first"
+    )
+
+
 def test_a_fallback_agent_gets_the_same_envelope() -> None:
     other = Agent("other", model=ScriptedChatModel(["from the other"]))
     agent = Agent("a", model=ScriptedChatModel([ValueError("x")]), policy=Policy(fallback=(Fallback(agent=other),)))
@@ -225,14 +239,14 @@ def test_tools_are_called_until_the_agent_answers() -> None:
         outcome = run(Agent("a", model=model, tools=[add]))
     assert outcome["output"] == "3 and 7"
     assert (outcome["usage"]["model_calls"], outcome["usage"]["tool_calls"]) == (2, 2)
-    assert [m.text for m in model.requests[1].messages if isinstance(m, ToolMessage)] == ["3", "7"]
+    assert [without_lines(m.text) for m in model.requests[1].messages if isinstance(m, ToolMessage)] == ["3", "7"]
 
 
 def test_a_tool_that_raises_is_an_answer_to_its_call_without_the_secret() -> None:
     script = [calls(call("broken", secret="hunter2"), call("picky", name="y"), call("add", a=1, b="x")), "done"]
     with ScriptedChatModel(script) as model:
         outcome = run(Agent("a", model=model, tools=[broken, picky, add]))
-    answers = [m.text for m in model.requests[1].messages if isinstance(m, ToolMessage)]
+    answers = [without_lines(m.text) for m in model.requests[1].messages if isinstance(m, ToolMessage)]
     assert outcome["status"] == "ok"
     assert answers[0] == "Error: the tool failed (RuntimeError)."
     assert answers[1] == "Error: no such name 'y'; try 'x'"
@@ -250,7 +264,7 @@ def test_a_tool_that_hangs_is_answered_at_its_limit() -> None:
     with ScriptedChatModel([call("sleepy"), "gave up on it"]) as model:
         outcome = run(Agent("a", model=model, tools=[sleepy], policy=Policy(timeout=0.05)))
     assert outcome["output"] == "gave up on it"
-    assert model.requests[1].messages[-1].text == "Error: no result within 0.05 s"
+    assert without_lines(model.requests[1].messages[-1].text) == "Error: no result within 0.05 s"
 
 
 def test_a_tool_the_agent_does_not_have_is_a_readable_answer() -> None:
@@ -465,3 +479,31 @@ def test_a_resumed_turn_keeps_what_it_had_spent() -> None:
     graph.invoke({"task": "t"}, config, context=context, interrupt_after=["a"])
     result = graph.invoke(None, config, context=context)
     assert (len(model.requests), result["status"], result["answer"]) == (2, "stopped", "two")
+
+
+def test_the_record_says_what_a_tool_raised_and_where_and_not_what_it_said() -> None:
+    model = ScriptedChatModel([call("broken", secret="hunter2"), "It failed."])
+    graph = single.build(Agent("a", model=model, tools=[broken])).compile()
+    events = [event for event in graph.stream({"task": "x"}, stream_mode="custom") if event["kind"] == "tool_called"]
+    assert [(event["data"]["error"], event["data"]["where"].split(":")[0]) for event in events] == [
+        ("RuntimeError", "test_step.py")
+    ]
+    assert "hunter2" not in str(events)
+
+
+def undescribed(city: str) -> str:
+    return city
+
+
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        ("look", "a: tools: expected a list of tools or functions, got 'look'"),
+        (add, "a: tools: expected a list of tools or functions, got "),
+        (["look"], "a: tools: expected a LangChain tool or a function, got 'look'"),
+        ([undescribed], "a: tool 'undescribed' has no docstring"),
+    ],
+)
+def test_what_cannot_be_a_tool_is_refused_when_the_agent_is_made(tools: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        Agent("a", tools=tools)

@@ -95,9 +95,9 @@ def test_every_prefix_of_a_run_can_be_shown_at_80_columns(length: int) -> None:
 
 def test_a_row_says_what_the_agent_is_doing() -> None:
     doing = {length: rendered(AgentTree(RUN[:length])) for length in (3, 4, 5, 7, 11)}
-    assert "thinking" in doing[3][2]
+    assert "working" in doing[3][2]
     assert "find" in doing[4][2]
-    assert "thinking" in doing[5][2]
+    assert "working" in doing[5][2]
     assert "failed: ModelTimeoutError" in doing[7][3]
     assert "trying again after ModelRateLimitError" in doing[11][-1]
 
@@ -120,12 +120,12 @@ def test_a_function_has_no_tokens_rather_than_none_used() -> None:
     assert rendered(tree)[1].split() == ["✓", "check", "1.5", "s"]
 
 
-def test_a_step_that_starts_again_takes_the_place_of_its_first_try() -> None:
+def test_a_step_that_starts_again_takes_the_place_of_its_first_try_and_what_that_spent_stays_counted() -> None:
     killed = [*RUN[:4], *RUN[:2], RUN[7]]
     team = AgentTree(killed).top[0]
     assert [(row.name, row.state, row.tokens) for row in team.below()] == [
         ("team", "running", 0),
-        ("worker item-1", "ok", 0),
+        ("worker item-1", "ok", 10),
         ("worker item-2", "running", 0),
     ]
 
@@ -154,13 +154,13 @@ def test_the_table_fits_the_terminal_by_folding_what_is_done() -> None:
     team = [event("agent_started", "team")]
     for number in range(40):
         team += [
-            event("agent_started", f"w#{number}", "team"),
-            *([event("agent_finished", f"w#{number}", "team", **OK)] if number < 37 else []),
+            event("agent_started", f"item-{number}", "team", agent="w"),
+            *([event("agent_finished", f"item-{number}", "team", agent="w", **OK)] if number < 37 else []),
         ]
     lines = rendered(AgentTree(team), most=10)
     assert len(lines) <= 11
     assert "more agents" in lines[1]
-    assert [line.split()[2] for line in lines[-3:]] == ["w", "w", "w"]
+    assert [line.split()[1:3] for line in lines[-3:]] == [["w", f"item-{number}"] for number in (37, 38, 39)]
     folded = rendered(AgentTree([*team, event("agent_finished", "team", **OK)]), most=10)
     assert len(folded) == 2
 
@@ -187,20 +187,41 @@ def test_figures_carry_units() -> None:
     assert [moment(NOW - ago, NOW) for ago in (5, 600)] == ["just now", "10 min ago"]
 
 
-def test_a_pipe_gets_a_plain_line_for_each_agent_that_has_ended() -> None:
+def test_a_pipe_gets_a_sentence_for_each_agent_that_has_ended() -> None:
     shown, written = screen()
     with LineWatch(shown, AgentTree()) as watch:
         for each in RUN:
             watch(each)
-    lines = written.getvalue().splitlines()
-    assert [line.split(",")[0] for line in lines[:3]] == [
-        "failed    worker item-2",
-        "ok        worker item-1",
-        "ok        team",
+    *lines, last = written.getvalue().splitlines()
+    assert lines == [
+        "worker item-2 failed: 30 tokens, cost $0.0100, 0.5 s. ModelTimeoutError: too slow",
+        "worker item-1 finished: 10 tokens, cost $0.0200, 1.5 s.",
+        "team finished: 40 tokens, cost $0.0300, 1.5 s.",
     ]
-    assert lines[3].startswith("4 steps · 3 model calls · 1 tool call · 45 tokens · $0.53 · ")
-    assert "ModelTimeoutError: too slow" in lines[0]
-    assert "\x1b" not in written.getvalue()
+    assert last.startswith("In all: 4 steps, 3 model calls, 1 tool call, 45 tokens, $0.53, ")
+
+
+def test_a_pipe_is_told_what_people_decided_once_and_where_nobody_did() -> None:
+    shown, written = screen()
+    told = [
+        event("noted", "", note="answered", request="0123456789", decision="edit"),
+        event("agent_started", "clerk"),
+        event("decided", "clerk", decision="edit", tool="reserve", by="person"),
+        event("decided", "clerk", decision="reject", tool="pay", by="time"),
+        event("agent_finished", "clerk", **OK),
+        event("noted", "", note="answered", request="0123456789", decision="reject"),
+        event("agent_started", "foreign"),
+        event("agent_finished", "foreign", **OK),
+    ]
+    with LineWatch(shown, AgentTree()) as watch:
+        for each in told:
+            watch(each)
+    assert [line for line in written.getvalue().splitlines()[:-1] if "finished" not in line] == [
+        "A person changed the arguments of reserve.",
+        "Nobody answered in time: reject pay.",
+        "A person answered request 01234567: reject.",
+    ]
+    assert "a person changed the arguments of reserve" in rendered(AgentTree(told))[1]
 
 
 def test_a_terminal_is_drawn_on_and_left_in_order() -> None:

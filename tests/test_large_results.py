@@ -1,0 +1,87 @@
+"""Large results: a model sees a page and can read on, nothing is lost, and threads do not read each other's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
+
+from cases import says
+from graphs import single
+from nodes import Agent, Policy, ScriptedChatModel
+from nodes.layers.large_results import MAX_RESULT, PAGE
+from nodes.scripted import call
+from state.labels import without_lines
+
+THREAD: RunnableConfig = {"configurable": {"thread_id": "t"}}
+TEXT = "".join(f"line {number}\n" for number in range(200_000))
+
+
+def fetch(url: str) -> str:
+    """Fetch a page."""
+    return TEXT
+
+
+def read_all(agent: Agent, thread: str = "t", store: InMemoryStore | None = None) -> list[str]:
+    assert isinstance(agent.model, ScriptedChatModel)
+    graph = single.build(agent).compile(InMemorySaver(), store=store, name="g")
+    assert graph.invoke({"task": "t"}, {"configurable": {"thread_id": thread}})["answer"] == "done"
+    return [m.text for m in agent.model.requests[-1].messages if isinstance(m, ToolMessage)]
+
+
+def name_in(shown: str) -> str:
+    return shown.rsplit("kept as '", 1)[1].split("'", 1)[0]
+
+
+def test_a_large_result_is_shown_in_part_and_any_part_of_it_can_be_read() -> None:
+    store = InMemoryStore()
+    (shown,) = read_all(says("reader", call("fetch", url="x"), "done", tools=[fetch]), store=store)
+    assert len(shown) < MAX_RESULT + 200
+    assert (TEXT[:100] in shown, TEXT[-100:].strip() in shown) == (True, True)
+    kept = name_in(shown)
+    middle = len(TEXT) // 2
+    steps = [call("fetch", url="x"), call("read_result", name=kept, start=middle), "done"]
+    agent = says("reader", *steps, tools=[fetch], policy=Policy(allow=("fetch",)))
+    part = read_all(agent, store=store)[1]
+    assert part.startswith(TEXT[middle : middle + PAGE])
+    assert f"start={middle + PAGE}" in part
+
+
+def test_reading_on_is_offered_only_to_an_agent_that_has_something_to_read() -> None:
+    agent = says("reader", call("fetch", url="x"), "done", tools=[fetch])
+    read_all(agent, store=InMemoryStore())
+    assert isinstance(agent.model, ScriptedChatModel)
+    offered = [[tool["function"]["name"] for tool in request.tools] for request in agent.model.requests]
+    assert offered == [["fetch"], ["fetch", "read_result"]]
+
+
+def test_nobody_reads_what_another_thread_was_given_and_nonsense_is_answered() -> None:
+    store = InMemoryStore()
+    (shown,) = read_all(says("reader", call("fetch", url="x"), "done", tools=[fetch]), store=store)
+    kept = name_in(shown)
+
+    def small(url: str) -> str:
+        """Fetch a small page."""
+        return "small"
+
+    steps = [call("small", url="x"), call("read_result", name=kept), call("read_result", name="x", start="y"), "done"]
+    results = read_all(says("thief", *steps, tools=[small]), thread="another", store=store)
+    assert [text.startswith("Nothing is kept as") for text in results[1:]] == [True, True]
+
+
+def test_without_a_store_the_middle_is_left_out_and_said_to_be() -> None:
+    (shown,) = read_all(says("reader", call("fetch", url="x"), "done", tools=[fetch]))
+    assert len(without_lines(shown)) <= MAX_RESULT
+    assert "characters left out" in shown
+
+
+def test_a_result_that_no_text_can_hold_is_kept_without_harm() -> None:
+    def broken(url: str) -> Any:
+        """Fetch a broken page."""
+        return "\ud800" * (MAX_RESULT + 1)
+
+    (shown,) = read_all(says("reader", call("broken", url="x"), "done", tools=[broken]), store=InMemoryStore())
+    assert shown.encode("utf-8")
