@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if command == "setup":
         return 0
     if command == "test":
-        return _run(BIN / "python", "-m", "pytest", *rest)
+        return _run(BIN / "python", "-m", "pytest", "--numprocesses=auto", "--dist=loadfile", *rest)
     if command == "demo":
         return _run(BIN / "orchestra", "run", "research", QUESTION, *rest)
     return _run(BIN / "orchestra", command, *rest)
