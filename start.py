@@ -9,6 +9,7 @@ python3 start.py run ...      any other word is a command of orchestra: see `pyt
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import venv
@@ -18,6 +19,8 @@ HOME = Path(__file__).resolve().parent
 VENV = HOME / ".venv"
 BIN = VENV / ("Scripts" if sys.platform == "win32" else "bin")
 QUESTION = "How does Python resolve a name in a nested scope?"
+FEW = 3
+"""Tests that run again at most, when they failed beside others."""
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +38,7 @@ def main(arguments: list[str]) -> int:
     if command == "setup":
         return 0
     if command == "test":
-        return _run(BIN / "python", "-m", "pytest", "--numprocesses=auto", "--dist=loadfile", *rest)
+        return test(rest)
     if command == "demo":
         return _run(BIN / "orchestra", "run", "research", QUESTION, *rest)
     return _run(BIN / "orchestra", command, *rest)
@@ -57,6 +60,27 @@ def install(*, extra: str) -> None:
     pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--constraint", str(HOME / "constraints.txt"), "--editable", f"{HOME}{extra}"], check=True)
     done.write_text(f"{wanted} {extra}\n")
+
+
+def test(arguments: list[str]) -> int:
+    """Run the tests side by side. A few that fail run again alone, and are named if they pass then."""
+    pytest = (BIN / "python", "-m", "pytest")
+    code = _run(*pytest, "--numprocesses=auto", "--dist=loadfile", *arguments)
+    failed = _failed() if code == 1 and not arguments else []
+    if not 0 < len(failed) <= FEW:
+        return code
+    print(f"\n{len(failed)} failed; once more, alone:", file=sys.stderr, flush=True)
+    code = _run(*pytest, "--last-failed")
+    if code == 0:
+        print("UNSTEADY, failed beside others and passed alone:", *failed, sep="\n  ", file=sys.stderr)
+    return code
+
+
+def _failed() -> list[str]:
+    try:
+        return sorted(json.loads((HOME / ".pytest_cache/v/cache/lastfailed").read_text()))
+    except (OSError, ValueError):
+        return []
 
 
 def _run(program: Path, *arguments: str) -> int:
