@@ -20,6 +20,7 @@ from state.storage.audit import Trail
 from state.storage.checkpoints import KeptSaver
 from state.storage.grants import GrantTable
 from state.storage.guards import thread_of
+from state.storage.items import copy_results, forget_results
 from state.storage.ledger import Ledger
 from state.storage.locks import thread_held
 from state.storage.place import Place
@@ -149,7 +150,7 @@ class Persistence:
         return await self._run(self.lineage, thread_id)
 
     def fork_thread(self, thread_id: str, to: str, *, at: str, **facts: Any) -> None:
-        """Copy the past of a checkpoint to a new thread: state, nested graphs, and which effects were carried out.
+        """Copy the past of a checkpoint to a new thread: state, nested graphs, large results, and which effects happened.
 
         Args:
             thread_id: Thread, which nobody may run meanwhile.
@@ -163,6 +164,7 @@ class Persistence:
         parts = self._parts
         if parts.records.thread(_valid(to)) is not None:
             raise ThreadExists(to, self.location)
+        copy_results(parts.store, _valid(thread_id), to)
         # First: what a fork does not know of, it would do again. Without their thread these rows mean nothing.
         Ledger(parts.place).copy(_valid(thread_id), to)
         parts.checkpointer.fork(_valid(thread_id), to, at, lambda execute: note(execute, to, facts))
@@ -172,9 +174,9 @@ class Persistence:
         await self._run(self.fork_thread, thread_id, to, at=at, **facts)
 
     def delete_thread(self, *thread_ids: str) -> None:
-        """Delete threads with all that is kept of them but the store's items, and give the space back.
+        """Delete threads with all that is kept of them, and give the space back.
 
-        What the audit trail says of them stays: it holds no contents.
+        What their agents put into long-term memory stays, and what the audit trail says of them, which holds no contents.
 
         Raises:
             ThreadBusy: One of them is being run; those named before it are gone, it and the others are not.
@@ -300,6 +302,7 @@ class Persistence:
             return self._opened
 
     def _delete(self, thread: str) -> None:
+        forget_results(self._parts.store, thread)
         self._parts.checkpointer.delete_thread(thread)
         with self._parts.place.transaction(write=True) as execute:
             forget(execute, thread)

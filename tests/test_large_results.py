@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
@@ -14,7 +16,11 @@ from graphs import single
 from nodes import Agent, Policy, ScriptedChatModel
 from nodes.layers.large_results import MAX_RESULT, PAGE
 from nodes.scripted import call
+from orchestra import fork
 from state.labels import without_lines
+from state.persistence import open_persistence
+from state.storage.items import results_of
+from storage import KINDS, fresh_url
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "t"}}
 TEXT = "".join(f"line {number}\n" for number in range(200_000))
@@ -85,3 +91,28 @@ def test_a_result_that_no_text_can_hold_is_kept_without_harm() -> None:
 
     (shown,) = read_all(says("reader", call("broken", url="x"), "done", tools=[broken]), store=InMemoryStore())
     assert shown.encode("utf-8")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_results_go_with_a_fork_and_end_with_their_thread(kind: str, tmp_path: Path) -> None:
+    with fresh_url(kind, tmp_path) as url, open_persistence(url) as persistence:
+        texts = [f"{number}" + TEXT[: MAX_RESULT + number] for number in range(12)]
+
+        def page(number: int) -> str:
+            """Fetch a page."""
+            return texts[number]
+
+        for thread in ("other", "t"):
+            reader = says("reader", *(call("page", number=number) for number in range(12)), "done", tools=[page])
+            graph = single.build(reader).compile(persistence.checkpointer, store=persistence.store, name="g")
+            graph.invoke({"task": "t"}, {"configurable": {"thread_id": thread}})
+        fork(graph, persistence, "t", at=0, to="again")
+        kept = {thread: persistence.store.search(results_of(thread), limit=99) for thread in ("t", "other", "again")}
+        assert {
+            thread: sorted(item.value["text"] for item in items) for thread, items in kept.items()
+        } == dict.fromkeys(kept, sorted(texts))
+        persistence.delete_thread("t")
+        left = {thread: len(persistence.store.search(results_of(thread), limit=99)) for thread in kept}
+        assert left == {"t": 0, "other": 12, "again": 12}
+        persistence.delete_thread("again", "other")
+        assert persistence.store.search(("orchestra", "results")) == []

@@ -17,6 +17,7 @@ from nodes.layers.history import encodable, readable_text
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
 from nodes.step import current_step
 from state.excerpts import clip
+from state.storage.items import results_of
 
 MAX_RESULT = 40_000
 """Characters of one tool result that a model is shown."""
@@ -73,9 +74,8 @@ async def _read(request: ToolCallRequest) -> ToolMessage:
 
 
 def _space() -> tuple[str, ...]:
-    """Return where the results of a thread are kept: nobody reads those of another one."""
     run = current_step().run
-    return ("orchestra", "results", hashlib.sha256((run.thread or run.id).encode("utf-8", "replace")).hexdigest()[:32])
+    return results_of(run.thread or run.id)
 
 
 def _answer(request: ToolCallRequest, text: str, *, status: Any = "success") -> ToolMessage:
