@@ -255,8 +255,7 @@ def check_levels(workers: Sequence[AnyAgent], depth: Any) -> int:
     """
     if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
         raise ConfigurationError(f"depth: expected a number of 1 or more, got {depth!r}")
-    builders = [worker.builder for worker in workers if isinstance(worker, Pattern)]
-    levels = 1 + max((one.levels for one in builders if isinstance(one, PatternBuilder)), default=0)
+    levels = 1 + max((worker.builder.levels for worker in workers if isinstance(worker, Pattern)), default=0)
     if levels > depth:
         raise ConfigurationError(f"depth: expected teams nested at most {depth} deep, got {levels}")
     return levels

@@ -25,6 +25,7 @@ from orchestra.thread import bind, config_of, unknown_thread
 from state.admission import check_in_time
 from state.context import Context
 from state.errors import ConfigurationError, ThreadBusy, UnknownRequest
+from state.graph import Pattern
 from state.loop import run_sync
 from state.outcome import no_usage
 from state.persistence import Persistence
@@ -49,7 +50,7 @@ async def astart(
         persistence: Keeps checkpoints, events and facts; see `open_persistence`.
         task: Text, or the whole input of the graph.
         thread: Id; a readable new one by default.
-        context: The knobs of the run.
+        context: The knobs of the run; those of the graph by default.
         on_event: Sees every event.
         facts: More to keep with the thread, plain JSON; see `Persistence.note_thread`.
 
@@ -62,7 +63,7 @@ async def astart(
         raise ConfigurationError("task: expected a question or an instruction, got nothing")
     bound = bind(graph, persistence)
     thread = thread if thread is not None else await new_thread(bound.get_name(), persistence)
-    run = RecordedRun(bound, persistence, thread, context or Context(), on_event)
+    run = RecordedRun(bound, persistence, thread, context or _default_context(bound), on_event)
 
     async def noted() -> dict[str, Any]:
         before = await run.snapshot()
@@ -231,6 +232,10 @@ async def _refuse_late(run: RecordedRun, request: str | None, snapshot: StateSna
     for name, asked in (await book.asked(run.thread)).items():
         if request and name.startswith(request) and all(name != each.id for each in snapshot.interrupts):
             check_in_time(name, asked, is_open=False, thread=run.thread)
+
+
+def _default_context(graph: Any) -> Context:
+    return graph.default_context() if isinstance(graph, Pattern) else Context()
 
 
 def _kinds(given: AnyDecision | Sequence[AnyDecision]) -> str:

@@ -8,6 +8,7 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.runtime import Runtime
 from pydantic import Field, SkipValidation, StringConstraints, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict
 
 from state.budget import Budget
@@ -145,6 +146,15 @@ def context_of(runtime: Runtime[Any] | None) -> Context:
     """
     context = getattr(runtime, "context", None)
     return check_context(context) if isinstance(context, Context | Mapping) else _DEFAULT
+
+
+def with_defaults(schema: Mapping[str, Any], knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a context, in which these values are the defaults of their fields."""
+    values = to_jsonable_python(dict(knobs), exclude_none=True)
+    changed = {
+        name: {**field, "default": values[name]} for name, field in schema["properties"].items() if name in values
+    }
+    return {**schema, "properties": {**schema["properties"], **changed}}
 
 
 def check_context(context: Any) -> Context:

@@ -22,7 +22,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, Overwrite, StateSnapshot
 
 from state.admission import admitted, refuse_changed
-from state.context import Context, check_context
+from state.context import Context, check_context, with_defaults
 from state.errors import ConfigurationError, Halted, InvalidThreadId
 from state.halting import halted_by_signal
 from state.loop import iterate_sync, run_sync
@@ -56,6 +56,8 @@ class PatternBuilder(StateGraph[Any, Context, Any, Any]):
         """Of what its `build` made it; None when no pattern did."""
         self.description = ""
         """What it is for, in a line: those that choose among teams read it."""
+        self.knobs: Mapping[str, Any] = {}
+        """Fields of the context of its runs, where a run is given none."""
 
     def add_node(self, node: Any, action: Any = None, **options: Any) -> Self:
         """Add a node, as `StateGraph` does; what it takes from the state is said by its own annotations.
@@ -80,6 +82,8 @@ class PatternBuilder(StateGraph[Any, Context, Any, Any]):
 
 class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
     """A compiled pattern. Every call, sync or async, is one run through `astream`."""
+
+    builder: PatternBuilder
 
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, **options: Any
@@ -135,10 +139,14 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
             {name: getattr(each, "afunc", None) or getattr(each, "func", None) for name, each in runnables.items()}
         )
 
+    def default_context(self) -> Context:
+        """Return the context of a run that is given none."""
+        return Context(**self.builder.knobs)
+
     def get_context_jsonschema(self) -> dict[str, Any] | None:
         """Return the schema of the context as a form shows it: the knobs, and the prompt of each agent at its nodes."""
         schema = super().get_context_jsonschema()
-        return schema and with_fields(schema, self.prompts)
+        return schema and with_fields(with_defaults(schema, self.builder.knobs), self.prompts)
 
     def get_state(self, config: RunnableConfig, **options: Any) -> StateSnapshot:
         """Return the state of a thread; arguments are those of `CompiledStateGraph.get_state`.
@@ -220,11 +228,11 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
         if isinstance(self.checkpointer, BaseCheckpointSaver):
             _check_thread(config)
             options["durability"] = options.get("durability") or "sync"
-        context = options.get("context")
+        context, knobs = options.get("context"), self.builder.knobs
         if isinstance(context, Mapping):
-            context = without_fields(context, self.prompts)
-        if context is not None:
-            options["context"] = context = check_context(context)
+            context = {**knobs, **without_fields(context, self.prompts)}
+        if context is not None or knobs:
+            options["context"] = context = check_context(knobs if context is None else context)
         run = start_run(config, context or Context(), name=self.get_name())
         guard_traces(run.context.redact)
         return run

@@ -45,8 +45,6 @@ def run_tests(folder: Path, *tests: str, arguments: tuple[str, ...] = ()) -> tup
 @pytest.mark.parametrize(
     ("tests", "code", "unsteady"),
     [
-        ([NEVER], 0, 0),
-        ([NEVER, BESIDE_OTHERS], 0, 1),
         ([NEVER, *[BESIDE_OTHERS] * 3], 0, 3),
         ([NEVER, *[BESIDE_OTHERS] * 4], 1, 0),
         ([BESIDE_OTHERS, ALWAYS], 1, 0),

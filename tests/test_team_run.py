@@ -15,11 +15,11 @@ from langgraph.types import Command
 
 from nodes import ScriptedChatModel
 from nodes.scripted import call
-from orchestra import load_team, show
+from orchestra import load_team, show, start
 from orchestra.__main__ import command
 from orchestra.teamfile.model import TeamFile
 from orchestra.teamfile.outline import outline
-from state import ConfigurationError, TeamFileError
+from state import ConfigurationError, Context, TeamFileError
 from state.persistence import open_persistence
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -428,6 +428,21 @@ def test_the_knobs_of_a_file_reach_the_context() -> None:
     Path("team.yaml").write_text("name: x\nagents:\n  a: {prompt: x}\noptions: {corpus: docs, redact: [email]}\n")
     context = load_team("team.yaml").context(max_turns=4)
     assert (context.corpus, context.redact, context.max_turns) == (str(Path("docs").resolve()), ("email",), 4)
+
+
+def test_what_a_file_says_of_its_runs_holds_whoever_invokes_the_graph(tmp_path: Path) -> None:
+    text = "name: x\npattern: sequential\nmodel: extractive\nbudget: {model_calls: 1}\n"
+    Path("team.yaml").write_text(text + "agents: {a: {prompt: Say it.}, b: {prompt: Say it again.}}\n")
+    graph, task = load_team("team.yaml").graph, {"task": "What is a closure?"}
+    with open_persistence(tmp_path / "runs.db") as persistence:
+        ended = [
+            graph.invoke(task)["status"],
+            graph.invoke(task, context={"max_turns": 4})["status"],
+            start(graph, persistence, "What is a closure?").status,
+            graph.invoke(task, context={"budget": {"model_calls": 2}})["status"],
+            graph.invoke(task, context=Context())["status"],
+        ]
+    assert ended == ["stopped", "stopped", "stopped", "completed", "completed"]
 
 
 def test_a_file_that_was_not_read_is_validated_as_well() -> None:

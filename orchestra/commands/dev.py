@@ -7,6 +7,7 @@ import ipaddress
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,19 +28,23 @@ PORTS_TRIED = 100
 
 
 @click.command()
+@click.argument(
+    "teams", nargs=-1, metavar="[TEAM_FILE]...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option("--host", default="127.0.0.1", metavar="NAME", show_default=True, help="Where to listen.")
 @click.option("--port", type=click.IntRange(1, 65535), metavar="N", help=f"[default: {PORT}, or the next free one]")
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="What to serve.  [default: langgraph.json if there is one here, else every pattern and team]",
+    help="What to serve.  [default: the team files, or langgraph.json if there is one here, or every pattern and team]",
 )
 @db_option
 @click.option("--open", "open_browser", is_flag=True, help="Show Studio in a browser.")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="A page that may send requests; repeatable.")
 @click.option("--no-token", is_flag=True, help="Ask for no token: every program on this machine may do everything.")
 def dev(
+    teams: tuple[Path, ...],
     host: str,
     port: int | None,
     config: Path | None,
@@ -48,12 +53,12 @@ def dev(
     origins: tuple[str, ...],
     no_token: bool,
 ) -> None:
-    """Serve the graphs over HTTP: for LangGraph Studio, chat clients and the SDK.
+    """Serve graphs over HTTP, teams of files too: for LangGraph Studio, chat clients and the SDK.
 
     Listens on this machine alone and asks every request for a token, which is new at each start unless
     ORCHESTRA_TOKEN has one (at least 16 characters). Other addresses need ORCHESTRA_TOKEN.
     """
-    from orchestra.serving.server import installed_project, read_project, require_server, serve
+    from orchestra.serving.server import require_server, serve
 
     require_server()
     from orchestra.commands.place import open_place
@@ -62,8 +67,7 @@ def dev(
     allowed = frozenset(read_origin(origin) for origin in origins)
     chosen = os.environ.pop(TOKEN_VARIABLE, None)  # what runs below this process has no use for it
     token = choose_token(host, chosen, no_token=no_token)
-    file = config or (Path("langgraph.json") if Path("langgraph.json").is_file() else None)
-    project = read_project(file) if file else installed_project()
+    project = choose_project(config, teams)
     if project.checkpointer and db != DEFAULT_DB:
         raise ConfigurationError(f"{project.source} has a checkpointer of its own: remove that, or leave --db out")
     with open_place(db) as place:  # what is wrong with it is said now, in one line
@@ -84,6 +88,22 @@ def dev(
             click.echo("The server did not start; what went wrong is above.", err=True)
         raise
     click.echo("Stopped. Threads are kept; start again to go on.", err=True)
+
+
+def choose_project(config: Path | None, teams: Sequence[Path]) -> Project:
+    """Return what is served: team files and a `langgraph.json`, the one that is here, or what the package has.
+
+    Raises:
+        ConfigurationError: It cannot be served.
+    """
+    from orchestra.serving.server import Project, installed_project, read_project
+    from orchestra.serving.teams import with_teams
+
+    here = Path("langgraph.json")
+    if config is None and not teams:
+        return read_project(here) if here.is_file() else installed_project()
+    project = read_project(config) if config else Project("", {})
+    return with_teams(project, teams) if teams else project
 
 
 def choose_token(host: str, chosen: str | None, *, no_token: bool) -> str | None:

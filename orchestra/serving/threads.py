@@ -23,6 +23,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from graphs.registry import REGISTRY
 from orchestra.knobs import note_context
 from orchestra.recipe import Recipe
+from orchestra.serving.teams import served_recipes
 from state.errors import PersistenceError, ThreadBusy
 from state.persistence import Persistence
 from state.run import run_of
@@ -45,7 +46,8 @@ class ServedThreads:
     def __init__(self, persistence: Persistence, served: Mapping[str, Any]) -> None:
         self._persistence = persistence
         self._served, self._listed = frozenset(served), set[str]()
-        self._recipes = {name: Recipe(name=name) for name, given in served.items() if _is_registered(name, given)}
+        registered = {name: Recipe(name=name) for name, given in served.items() if _is_registered(name, given)}
+        self._recipes = {**registered, **served_recipes()}
 
     def noting(self, saver: BaseCheckpointSaver[Any]) -> BaseCheckpointSaver[Any]:
         """Return the same saver, which notes the recipe with a thread when a run of it begins, and deletes all of a thread."""

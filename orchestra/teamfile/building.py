@@ -10,6 +10,7 @@ from graphs.registry import find
 from nodes.availability import Hours
 from nodes.policy import Fallback, Policy
 from nodes.spec import Agent, AnyAgent, HumanAgent
+from orchestra.teamfile.context import knobs_of
 from orchestra.teamfile.listed import Names, unmet_names
 from orchestra.teamfile.model import AgentEntry, PersonEntry, PolicyEntry, TaskEntry, TeamEntry, TeamFile
 from orchestra.teamfile.options import read_option
@@ -95,6 +96,7 @@ def build_team(team: TeamFile) -> PatternBuilder:
     builder = Building().build(members_of(team))
     if builder.made is not None:
         builder.made = replace(builder.made, source=team)
+    builder.knobs = knobs_of(team)
     return builder
 
 

@@ -172,7 +172,7 @@ def _player(agent: AnyAgent, members: Members) -> Player:
     team = None
     if isinstance(entry, TeamEntry) and isinstance(agent, Pattern):
         inner = members_in(members.file, keys, entry, below=members.below)
-        team = _troupe(agent.builder, inner)  # type: ignore[arg-type]  # langgraph names the base of our builder
+        team = _troupe(agent.builder, inner)
     stand_ins: list[AnyAgent] = []
     if isinstance(agent, Agent):
         stand_ins = [one.agent for one in agent.policy.fallbacks() if one.agent is not None]
