@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
+from nodes.auditing import audit
 from nodes.authority import Authority, authority_of
 from nodes.matching import find_name
-from nodes.node import Brief, Under, agent_node
+from nodes.node import Brief, Node, Under, agent_node
 from nodes.roles import assistant, writer
 from nodes.spec import Agent, AnyAgent, check_agents, describe, name_of
 from nodes.turn import begin_node, conclude, recent_conversation, settle
@@ -33,6 +35,7 @@ from state.errors import ConfigurationError
 from state.graph import PatternBuilder
 from state.made import remembered
 from state.outcome import Outcome, Transfer, describe_failure
+from state.run import Run, run_of
 from state.task import TaskState
 from tools.colleagues import HandoffTool, create_handoff_tool
 
@@ -101,11 +104,12 @@ def brief_control(recipient: str, carry: Carry) -> Brief:
     return brief
 
 
-def take_control(name: str, names: Sequence[str]) -> Callable[[Outcome, HandoffState], dict[str, Any]]:
+def take_control(agent: AnyAgent, names: Sequence[str]) -> Callable[[Outcome, HandoffState], dict[str, Any]]:
     """Return the function that sees who is in control after a step: the agent, its choice, or its sender when it failed."""
+    name = name_of(agent)
 
     def take(outcome: Outcome, state: HandoffState) -> dict[str, Any]:
-        moves, transfer = state["moves"], transfer_of(outcome, names)
+        moves, transfer = state["moves"], transfer_of(outcome, agent, names)
         if transfer is not None and transfer["to"] != name:
             move = Move(**transfer, sender=name, said=outcome["output"], returned=False)
             to = transfer["to"]
@@ -140,17 +144,51 @@ def in_chain(agents: Sequence[AnyAgent]) -> Under:
     return under
 
 
-def transfer_of(outcome: Outcome, names: Sequence[str]) -> Transfer | None:
-    """Return the handoff of a step: by tool, or by a structured answer `{transfer_to, reason}` of one that has no tools."""
+def transfer_of(outcome: Outcome, agent: AnyAgent, names: Sequence[str]) -> Transfer | None:
+    """Return the handoff of a step: by tool, or by a structured answer `{transfer_to, reason}` of a function or graph.
+
+    An `Agent` hands over by its tools alone: there it is decided whether it may.
+    """
     if outcome["status"] != "ok":
         return None
     transfer, structured = outcome.get("transfer"), outcome["structured"] or {}
     if transfer is not None:
         return transfer if transfer["to"] in names else None
+    if isinstance(agent, Agent):
+        return None
     to = find_name(str(structured.get("transfer_to") or ""), names)
     if to is None:
         return None
     return Transfer(to=to, reason=str(structured.get("reason") or ""), notes=str(structured.get("notes") or ""))
+
+
+class Mover(NamedTuple):
+    """An agent after its step, as the audit trail names it."""
+
+    run: Run
+    agent: str
+    id: str
+
+
+def audited(node: Node) -> Node:
+    """Return the node of an agent, which also writes down a handoff that no tool made, and control that goes back."""
+
+    async def moving(state: Any, runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:
+        update = await node(state, runtime, config)
+        (outcome,), moves = update["outcomes"], update.get("moves", ())
+        if len(moves) > len(state["moves"]) and (moves[-1]["returned"] or not outcome.get("transfer")):
+            await note_move(outcome, moves[-1], config)
+        return update
+
+    return moving
+
+
+async def note_move(outcome: Outcome, move: Move, config: RunnableConfig) -> None:
+    """Write a handoff into the audit trail; those by tool are written where the tool executes."""
+    how, taint = "given back" if move["returned"] else "handed over", outcome.get("taint", ())
+    if (run := run_of(config)) is not None:
+        mover = Mover(run, outcome["agent"], outcome["id"])
+        await audit(mover, "handoff", move["to"], how, taint=taint, detail=move["reason"])
 
 
 def failed_before(state: HandoffState, sender: str, name: str) -> bool:
@@ -242,7 +280,7 @@ def build(
     builder.add_node("begin", begin_node(moves=[], following=""))
     for agent, name in zip(agents, names, strict=True):
         others = [other for other in agents if name_of(other) != name]
-        keep = take_control(name, names)
+        keep = take_control(agent, names)
         node = agent_node(
             with_transfers(agent, others),
             brief_control(name, carry),
@@ -250,7 +288,7 @@ def build(
             keep=keep,
             under=in_chain(agents),
         )
-        builder.add_node(name, node)
+        builder.add_node(name, audited(node))
     builder.add_node("finish", finish)
     builder.add_edge(START, "begin")
     builder.add_conditional_edges("begin", route_entry(entry or names[0], names), names)

@@ -30,7 +30,7 @@ from nodes.executor import execute_node
 from nodes.failure import after_joining
 from nodes.finished import latest_outcomes
 from nodes.matching import roster
-from nodes.node import Brief, agent_node, nth_id
+from nodes.node import Brief, agent_node, nth_id, sent
 from nodes.planning import (
     NO_PLAN,
     account_for,
@@ -113,7 +113,7 @@ def route_results(manager: str) -> Callable[[VerdictState], list[Send] | str]:
             tries = 1 + state["tries"].get(name, 0)
             judged = {"subtask": subtasks[name], "outcome": outcome, "tries": tries, "feedback": told}
             branch = nth_id(manager, number)
-            sends.append(Send("verdict", {"branch": branch, "goal": state["goal"], "judged": judged}))
+            sends.append(sent("verdict", state, branch=branch, goal=state["goal"], judged=judged))
         return sends or "decide"
 
     return route

@@ -18,7 +18,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from nodes.failure import OnFailure, after_joining, cancelled_by_siblings, check_on_failure, decide
-from nodes.node import Brief, agent_node
+from nodes.node import Brief, agent_node, sent
 from nodes.roles import assistant
 from nodes.roles import splitter as default_splitter
 from nodes.spec import AnyAgent, check_agents, name_of
@@ -110,7 +110,7 @@ def route_items(worker: str) -> Callable[[MapState, Runtime[Any]], list[Send] | 
 
     def route(state: MapState, runtime: Runtime[Any]) -> list[Send] | str:
         items = state.get("items", [])[: context_of(runtime).max_items]
-        return [Send(worker, {"branch": branch_id(i), "item": item}) for i, item in enumerate(items)] or "finish"
+        return [sent(worker, state, branch=branch_id(i), item=item) for i, item in enumerate(items)] or "finish"
 
     return route
 

@@ -36,6 +36,7 @@ from nodes.planning import (
     check_node,
     checked,
     describe_plan,
+    has_fixed_plan,
     merged,
     results,
     route_check,
@@ -126,13 +127,18 @@ def route_decision(planner: str) -> Callable[[PlanExecuteState, Runtime[Any]], s
     return route
 
 
-def route_results(planner: str, joiner: str, on_failure: OnFailure) -> Callable[[PlanExecuteState, Runtime[Any]], str]:
-    """Return the router behind the execution: go on after a halt, plan anew for what failed, or make one answer."""
+def route_results(planner: str | None, joiner: str) -> Callable[[PlanExecuteState, Runtime[Any]], str]:
+    """Return the router behind the execution: go on after a halt, plan anew for what failed, or make one answer.
+
+    Args:
+        planner: Who is asked for a new plan; None where there is none to be had.
+        joiner: Who makes one answer.
+    """
 
     def route(state: PlanExecuteState, runtime: Runtime[Any]) -> str:
         if state["pending"]:
             return "execute"
-        if on_failure != "fail_fast" and can_replan(state, runtime, planner):
+        if planner is not None and can_replan(state, runtime, planner):
             return planner
         return joiner if len(results(state)) > 1 else "finish"
 
@@ -233,8 +239,9 @@ def build(
     builder.add_edge(planning, "check")
     if approve_plan:
         add_approval(builder, workers, taken, planning)
-    ways = ["execute", planning, joining, "finish"]
-    builder.add_conditional_edges("execute", route_results(planning, joining, on_failure), ways)
+    again = None if on_failure == "fail_fast" or has_fixed_plan(roles[0]) else planning
+    ways = ["execute", *([planning] if again else []), joining, "finish"]
+    builder.add_conditional_edges("execute", route_results(again, joining), ways)
     builder.add_edge(joining, "finish")
     builder.add_edge("finish", END)
     return builder

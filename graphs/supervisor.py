@@ -23,7 +23,7 @@ from nodes.authority import led_by
 from nodes.decisions import Delegation, Finish, with_shape
 from nodes.delegation import SupervisorState, best_so_far, not_done, take_decision, why_ended, work_of
 from nodes.matching import roster, shortlist
-from nodes.node import Brief, agent_node
+from nodes.node import Brief, agent_node, sent
 from nodes.roles import assistant, writer
 from nodes.roles import supervisor as default_supervisor
 from nodes.spec import AnyAgent, check_agents, name_of
@@ -88,7 +88,7 @@ def route_decision(supervisor: str) -> Callable[[SupervisorState, Runtime[Any]],
         given = [one for one in state["given"] if one["turn"] == state["turns"]]
         if not given:
             return supervisor if state["turns"] < context_of(runtime).max_turns else "finish"
-        return [Send(one["agent"], {"branch": one["outcome"], "work": one["task"]}) for one in given]
+        return [sent(one["agent"], state, branch=one["outcome"], work=one["task"]) for one in given]
 
     return route
 

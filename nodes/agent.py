@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from langchain_core.exceptions import ModelError as ProviderError
@@ -25,21 +26,22 @@ from nodes.layers.history import readable_text
 from nodes.layers.json_text import as_plain_json
 from nodes.layers.outside import taint, taint_in
 from nodes.layers.record import adopt_earlier_calls
-from nodes.layers.retry import concerns_run, is_retryable
+from nodes.layers.retry import concerns_run, is_retryable, load_first
 from nodes.layers.timeout import AttemptTimeout
 from nodes.manifest import manifest_of
-from nodes.models import aload_model, describe_model
+from nodes.models import describe_model
 from nodes.person import ask_person, policy_of
-from nodes.rescue import rescued
+from nodes.rescue import Try, can_pause, has_failed, kept, rescued
 from nodes.spec import Agent, AnyAgent, HumanAgent, name_of
 from nodes.step import SiblingFailed, Step, entered, open_step
-from state.budget import Budget
+from state.budget import Account, Budget
 from state.envelope import Envelope
 from state.errors import BudgetExceeded, EmptyOutput, LoopDetected, NoAnswer, PersistenceError
 from state.excerpts import excerpt
-from state.outcome import Failure, Outcome, after
+from state.outcome import Failure, Outcome, after, no_usage
 from state.redaction import redact
 from state.registers import Grant
+from state.run import with_run
 
 
 async def run_agent(
@@ -63,7 +65,7 @@ async def run_agent(
         config: Of the node it runs in.
         step_id: Id of the outcome; the agent's name by default.
         memory: What it remembers of earlier turns.
-        budget: Limits of the step and of all below it, in place of those of the agent's policy.
+        budget: Limits of the step, of those that stand in for the agent, and of all below, in place of those of its policy.
         under: What those may do that it works for, besides the step it is called from.
         grant: By which it works, when another agent gave it the task.
 
@@ -78,45 +80,96 @@ async def run_agent(
         step = open_step(
             step_id or name_of(agent), name_of(agent), envelope, policy, runtime, config, under=under, grant=grant
         )
-        return await _attempted(agent, step, memory, under)
+        return await _attempted(agent, step, memory, under, step.account if budget is not None else step.run.account)
 
     if policy.on_failure == "escalate":
         return await rescued(attempt, envelope, runtime, config)
     return await attempt(envelope, config)
 
 
-async def _attempted(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage], under: Authority | None) -> Outcome:
-    """Run an agent, then those that stand in for it, until one succeeds."""
-    envelope, policy = step.envelope, step.policy
+async def _attempted(
+    agent: AnyAgent, step: Step, memory: Sequence[AnyMessage], under: Authority | None, account: Account
+) -> Outcome:
+    """Run an agent, then those that stand in for it on an account, and tell what came of it."""
+    policy, envelope = step.policy, step.envelope
     given = manifest_of(agent, envelope, memory, step.context.prompts)
     version = {"version": agent.version} if isinstance(agent, Agent) and agent.version else {}
     step.emit("agent_started", task=excerpt(envelope.task), sender=envelope.sender, given=given, **version)
-    with entered(step):
-        outcome = await _settled(agent, step, memory)
-    for fallback in policy.fallbacks():
-        if fallback.agent is None or outcome["status"] not in ("failed", "timed_out"):
-            continue
-        if outcome["error"] is None or outcome["error"]["type"] != NoAnswer.__name__:  # told where it was decided
-            step.emit("decided", decision="fallback", agent=name_of(fallback.agent))
-        second = await run_agent(
-            fallback.agent,
-            envelope,
-            step.runtime,
-            step.config,
-            step_id=step.id,
-            memory=memory,
-            under=under,
-            grant=step.grant,
-        )
-        outcome = after(outcome, second, called=outcome["agent"])
-    if outcome["status"] in ("failed", "timed_out") and policy.on_failure == "skip":
+    stand_ins = [fallback.agent for fallback in policy.fallbacks() if fallback.agent is not None]
+    if stand_ins:
+        outcome = await _relieved([agent, *stand_ins], step, memory, under, account)
+    else:
+        with entered(step):
+            outcome = await _settled(agent, step, memory)
+    if has_failed(outcome) and policy.on_failure == "skip":
         outcome = {**outcome, "status": "skipped"}
     tell_decisions(agent, outcome, step)
-    kept = ("status", "attempts", "seconds", "usage", "error", "model", "taint")
-    summary = {key: value for key, value in outcome.items() if key in kept}
+    told = ("status", "attempts", "seconds", "usage", "error", "model", "taint")
+    summary = {key: value for key, value in outcome.items() if key in told}
     left = {"left": left} if (left := step.run.left()) else {}
     step.emit("agent_finished", **summary, output=excerpt(outcome["output"]), **left)
     return outcome
+
+
+async def _relieved(
+    team: Sequence[AnyAgent],
+    step: Step,
+    memory: Sequence[AnyMessage],
+    under: Authority | None,
+    account: Account,
+) -> Outcome:
+    """Run the first of a team, whose step it is, then those that stand in for it on an account, until one succeeds.
+
+    All this runs again after a pause. So each try that may have another behind it is kept, where it can be; what a person did is
+    kept already, question by question.
+    """
+    last, keeps = len(team) - 1, can_pause(step.config)
+    own, around = step.config, with_run(step.config, replace(step.run, account=account))
+
+    async def attempt(at: int, envelope: Envelope, config: RunnableConfig) -> Outcome:
+        if at == 0:
+            step.config = config
+            with entered(step):
+                outcome = await _settled(team[0], step, memory)
+        else:
+            given: dict[str, Any] = {"step_id": step.id, "memory": memory, "under": under, "grant": step.grant}
+            outcome = await run_agent(team[at], envelope, step.runtime, config, **given)
+        unanswered = outcome["error"] is not None and outcome["error"]["type"] == NoAnswer.__name__
+        if at < last and has_failed(outcome) and not unanswered:  # that was told where it was decided
+            step.emit("decided", decision="fallback", agent=name_of(team[at + 1]))
+        return outcome
+
+    async def made(at: int) -> Outcome:
+        config, payer = (around, account) if at else (own, step.account)
+        if not keeps or at == last or (at == 0 and isinstance(team[0], HumanAgent)):
+            return await attempt(at, step.envelope, config)
+        used = step if at == 0 else replace(step, attempts=0, usage=no_usage())
+        return await _kept(partial(attempt, at), used, config, payer)
+
+    outcome = await made(0)
+    for at in range(1, len(team)):
+        if has_failed(outcome):
+            outcome = after(outcome, await made(at), called=outcome["agent"])
+    return outcome
+
+
+async def _kept(attempt: Try, step: Step, config: RunnableConfig, account: Account) -> Outcome:
+    """Make a try of a step that is kept. One that a failed sibling ends was told neither why nor by whom, and is `cancelled`."""
+    over = asyncio.Event()
+
+    async def noted(envelope: Envelope, config: RunnableConfig) -> Outcome:
+        try:
+            return await attempt(envelope, config)
+        finally:
+            over.set()
+
+    try:
+        return await kept(noted, step.envelope, config, account=account)
+    except asyncio.CancelledError as error:
+        if not _is_by_sibling(step, error):
+            raise
+        await over.wait()  # for what it has used; who cancels waits for `nodes.failure.GRACE` seconds at most
+        return _cancelled(step, error)
 
 
 async def _settled(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage]) -> Outcome:
@@ -134,7 +187,7 @@ async def _settled(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage]) ->
         return step.outcome("timed_out", error=failure_of(error))
     except GraphInterrupt as pause:
         told = told_once(pause)
-        step.emit("paused", requests=requests_in(told))
+        step.emit("paused", requests=requests_in(told), seconds=step.worked())
         raise told from None
     except Exception as error:  # the one edge where an agent runs
         if isinstance(error, PersistenceError):
@@ -146,13 +199,18 @@ async def _settled(agent: AnyAgent, step: Step, memory: Sequence[AnyMessage]) ->
 
 def _cancelled(step: Step, error: asyncio.CancelledError) -> Outcome:
     """Return what a cancelled step becomes when a sibling was the cause, or nobody: then the agent raised it by itself."""
-    why, task = error.args[0] if error.args else None, asyncio.current_task()
-    if isinstance(why, SiblingFailed) and why.caller is step.caller:
-        return step.outcome("cancelled", error=Failure(type="Cancelled", message=str(why), retryable=True))
+    if _is_by_sibling(step, error):
+        return step.outcome("cancelled", error=Failure(type="Cancelled", message=str(error.args[0]), retryable=True))
+    task = asyncio.current_task()
     if task is None or task.cancelling():
         raise error
     own = Failure(type="CancelledError", message="cancelled from within", retryable=False)
     return step.outcome("failed", error=own)
+
+
+def _is_by_sibling(step: Step, error: asyncio.CancelledError) -> bool:
+    why = error.args[0] if error.args else None
+    return isinstance(why, SiblingFailed) and why.caller is step.caller
 
 
 def failure_of(error: Exception) -> Failure:
@@ -166,7 +224,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 async def _run_model(agent: Agent, step: Step, memory: Sequence[AnyMessage]) -> Outcome:
-    step.model = await aload_model(agent.model if agent.model is not None else step.context.model)
+    step.model = await load_first(agent.model if agent.model is not None else step.context.model, step)
     messages = what_it_knows(step.envelope, memory)
     if agent.tools or agent.response_format is not None:
         state = await run_loop(agent, step, messages)

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from nodes.step import Step
 from state.audit import Draft, Kind, Record, digest_of
 from state.chain import MemoryTrail
 from state.effects import MemoryLedger
+from state.run import Run
 from state.storage.audit import AsyncTrail, trail_of
 
 _trails: WeakKeyDictionary[MemoryLedger, MemoryTrail] = WeakKeyDictionary()
 """Trails of runs without a checkpointer: each lives as long as the run's ledger."""
 
 
+class Doer(Protocol):
+    """Whose doing something is: a step, or what stands for one."""
+
+    @property
+    def run(self) -> Run:
+        """Return the run it is part of."""
+        ...
+
+    @property
+    def agent(self) -> str:
+        """Return the agent's name."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Return the id of the step's outcome."""
+        ...
+
+
 async def audit(
-    step: Step,
+    step: Doer,
     kind: Kind,
     subject: str,
     outcome: str,
@@ -63,7 +82,7 @@ async def audit(
     return await (await trail_in(step)).append(draft)
 
 
-async def trail_in(step: Step) -> AsyncTrail:
+async def trail_in(step: Doer) -> AsyncTrail:
     """Return the trail of a step's run: in its checkpointer's database, without one in memory."""
     run = step.run
     if run.saver is not None:

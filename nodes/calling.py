@@ -18,6 +18,7 @@ from langgraph.types import TracePolicy, omit_payload
 
 from nodes.layers.alternation import alternation
 from nodes.layers.approval import approval
+from nodes.layers.arguments import read_arguments
 from nodes.layers.authority import authority, refuse
 from nodes.layers.breaker import model_breaker, tool_breaker
 from nodes.layers.budget import model_budget, tool_budget
@@ -71,6 +72,7 @@ MODEL_LAYERS: tuple[ModelLayer, ...] = (
 TOOL_LAYERS: tuple[ToolLayer, ...] = (
     tool_storage,
     authority,
+    read_arguments,
     approval,
     whole_arguments,  # inside approval, where a person may put in what is missing
     large_results,

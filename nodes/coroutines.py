@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ctypes
+import inspect
 import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
-from functools import partial
+from functools import partial, wraps
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -35,6 +36,10 @@ _SLICES = 10
 _log = logger(__name__)
 
 
+class Exited(RuntimeError):
+    """Code of an agent or a tool called `sys.exit`: that ends its own work, and not the program it is part of."""
+
+
 class Unblocked(Generic[T]):
     """Awaits a coroutine so that it cannot block the event loop for longer than `PATIENCE`.
 
@@ -49,7 +54,10 @@ class Unblocked(Generic[T]):
         """Take step after step, handing what the coroutine waits for to the event loop."""
         loop = asyncio.get_running_loop()
         if loop.get_debug():  # asyncio's debug mode forbids any other thread
-            return (yield from self.coroutine.__await__())
+            try:
+                return (yield from self.coroutine.__await__())
+            except SystemExit as error:
+                raise exited(error) from None
         context, thread = contextvars.copy_context(), _StepThread.free()
         try:
             step: Callable[[], Any] = partial(self.coroutine.send, None)
@@ -135,6 +143,8 @@ class _StepThread:
                 result: Any = step(), None, None
             except StopIteration as end:
                 result = None, end, None
+            except SystemExit as error:
+                result = None, None, exited(error)
             except BaseException as error:  # noqa: BLE001  # raised where it is awaited
                 result = None, None, error
             asyncio._set_running_loop(None)
@@ -155,6 +165,23 @@ class _StepThread:
         if at is None:
             return "an unknown place"
         return f"{os.path.basename(at.f_code.co_filename)}:{at.f_lineno} in {at.f_code.co_name}"
+
+
+def unblocked(function: Callable[..., Awaitable[T]], name: str) -> Callable[..., Coroutine[Any, Any, T]]:
+    """Return an async function that cannot block the event loop; see `Unblocked`."""
+
+    @wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> T:
+        made = function(*args, **kwargs)
+        return await (Unblocked(made, name) if inspect.iscoroutine(made) else made)
+
+    return call
+
+
+def exited(error: SystemExit) -> Exited:
+    """Return what `sys.exit` becomes. Its text may hold a secret, so only the status is told."""
+    status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    return Exited(f"exited with status {status}").with_traceback(error.__traceback__)
 
 
 if hasattr(os, "register_at_fork"):

@@ -32,7 +32,7 @@ from nodes.spec import Agent, AnyAgent, name_of, prompts_among
 from state.budget import Budget
 from state.context import context_of
 from state.envelope import Envelope
-from state.outcome import Failure, Outcome, describe_failure
+from state.outcome import Failure, Outcome, describe_failure, node_of
 from state.places import Places
 from state.plan import Plan, Subtask
 from state.prompts import tell_prompts
@@ -41,7 +41,8 @@ from state.run import run_here
 NOT_RUN = "DependencyFailed"
 """Type of the error of a subtask that was skipped because of one that it depends on."""
 
-
+_MOST_NAMED = 5
+"""Outcomes that the reason of a skipped subtask names; of more it says how many."""
 _TURNS_OF_LOOP = 4
 """Turns of the event loop that it takes a subtask to notice that what it waited for is done."""
 
@@ -257,14 +258,33 @@ class _Execution:
 
 
 def _cause(given: Iterable[Outcome]) -> str:
-    """Return why a subtask cannot be done; nothing when all it depends on is there, or was left out on purpose."""
-    return "; ".join(f"needs {describe_failure(outcome)}" for outcome in given if _stands_in_the_way(outcome))
+    """Return why a subtask cannot be done; nothing when all it depends on is there, or was left out on purpose.
+
+    The reason of one that was itself skipped is not repeated: reasons would double with every level of a plan.
+    """
+    return named([f"needs {node_of(one) if was_skipped(one) else describe_failure(one)}" for one in in_the_way(given)])
+
+
+def named(parts: Sequence[str]) -> str:
+    """Return the first few of what stands in the way as one text, and how many more there are."""
+    more = len(parts) - _MOST_NAMED
+    return "; ".join(parts[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def in_the_way(given: Iterable[Outcome]) -> list[Outcome]:
+    """Return what keeps a subtask from being done: what failed, or where nothing of it did, what was skipped for that."""
+    found = [outcome for outcome in given if _stands_in_the_way(outcome)]
+    return [outcome for outcome in found if not was_skipped(outcome)] or found
+
+
+def was_skipped(outcome: Outcome) -> bool:
+    """Whether a subtask was not begun because of one that it depends on."""
+    return outcome["error"] is not None and outcome["error"]["type"] == NOT_RUN
 
 
 def _stands_in_the_way(outcome: Outcome) -> bool:
     """Whether nothing can be built on an outcome. An agent whose policy is to be skipped is gone on without."""
-    error = outcome["error"]
-    left_out = outcome["status"] == "skipped" and (error is None or error["type"] != NOT_RUN)
+    left_out = outcome["status"] == "skipped" and not was_skipped(outcome)
     return outcome["status"] != "ok" and not left_out
 
 

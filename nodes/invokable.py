@@ -5,22 +5,25 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage, convert_to_messages
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage, ToolMessage, convert_to_messages
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel, RunnableSequence
+from langchain_core.runnables.base import RunnableBindingBase
 from langgraph.pregel.protocol import PregelProtocol
 from pydantic import BaseModel
 
-from nodes.coroutines import Unblocked
+from nodes.coroutines import Unblocked, unblocked
 from nodes.layers.json_text import as_plain_json
+from nodes.layers.outside import taint
 from nodes.layers.place import place
 from nodes.layers.record import count_calls
 from nodes.layers.retry import attempt
 from nodes.layers.timeout import time_limit
 from nodes.step import Step
-from nodes.threads import in_thread
+from nodes.threads import in_thread, in_threads
 from state.envelope import Envelope
 from state.errors import EmptyOutput, WrongShape
 from state.excerpts import clip
@@ -49,6 +52,7 @@ async def invoke_as_agent(agent: Any, step: Step, memory: Sequence[AnyMessage]) 
             return await _call(agent, step, memory)
 
     result = await attempt(call, step, most=step.policy.max_attempts)
+    _taint_by_tools(result, step, memory)
     return outcome_from(result, step)
 
 
@@ -62,7 +66,9 @@ async def _run_graph(graph: Any, step: Step, memory: Sequence[AnyMessage]) -> Ou
     if isinstance(graph, Pattern):
         return outcome_from(await graph.ainvoke(given, config), step)
     async with time_limit(step, None):  # its agents know nothing of the run's deadline
-        return outcome_from(await graph.ainvoke(given, config), step)
+        result = await graph.ainvoke(given, config)
+    _taint_by_tools(result, step, memory)
+    return outcome_from(result, step)
 
 
 def _channels(graph: Any) -> Collection[str]:
@@ -73,12 +79,35 @@ def _channels(graph: Any) -> Collection[str]:
 
 async def _call(agent: Any, step: Step, memory: Sequence[AnyMessage]) -> Any:
     if isinstance(agent, Runnable):
-        return await agent.ainvoke(_input_of_runnable(agent, step.envelope, memory), step.config)
+        given = _input_of_runnable(agent, step.envelope, memory)
+        return await unblocked(_guarded(agent, step.agent).ainvoke, step.agent)(given, step.config)
     given = _input_of_function(agent, step.envelope, memory)
     if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(getattr(agent, "__call__", None)):  # noqa: B004
         return await Unblocked(agent(given), step.agent)
     result = await in_thread(agent, given)
+    if inspect.iscoroutine(result):
+        return await Unblocked(result, step.agent)
     return await result if inspect.isawaitable(result) else result
+
+
+def _guarded(runnable: Runnable[Any, Any], name: str) -> Runnable[Any, Any]:
+    """Return a runnable whose functions cannot block the event loop: LangChain runs each in a task of its own."""
+    if isinstance(runnable, RunnableBindingBase):
+        return runnable.model_copy(update={"bound": _guarded(runnable.bound, name)})
+    if isinstance(runnable, RunnableSequence):
+        first, *middle, last = (_guarded(step, name) for step in runnable.steps)
+        return runnable.model_copy(update={"first": first, "middle": middle, "last": last})
+    if isinstance(runnable, RunnableParallel):
+        steps = {key: _guarded(step, name) for key, step in runnable.steps__.items()}
+        return runnable.model_copy(update={"steps__": steps})
+    if not isinstance(runnable, RunnableLambda):
+        return runnable
+    function = getattr(runnable, "afunc", None) or runnable.func
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return runnable
+    guarded = copy(runnable)
+    guarded.afunc = unblocked(function, name) if hasattr(runnable, "afunc") else in_threads(function)
+    return guarded
 
 
 def _input_of_function(function: Callable[..., Any], envelope: Envelope, memory: Sequence[AnyMessage]) -> Any:
@@ -167,6 +196,16 @@ def _outcome_from_messages(result: Mapping[str, Any], step: Step) -> Outcome:
     if not said and structured is not None:
         said = json.dumps(structured, ensure_ascii=False)
     return step.outcome("ok", output=_not_empty(said), structured=structured)
+
+
+def _taint_by_tools(result: Any, step: Step, memory: Sequence[AnyMessage]) -> None:
+    """Taint the step with the tools whose results are among a state's messages, besides those in the memory it was given."""
+    if not isinstance(result, Mapping) or not result.get("messages"):
+        return
+    messages = convert_to_messages(result["messages"])
+    known = {message.tool_call_id for message in memory if isinstance(message, ToolMessage)}
+    new = (m for m in messages if isinstance(m, ToolMessage) and m.tool_call_id not in known)
+    taint(step, (f"tool {message.name or 'without a name'}" for message in new))
 
 
 def _calls(usage: Usage) -> tuple[int, int]:

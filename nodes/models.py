@@ -30,8 +30,12 @@ ENGINE_NOTICE = "Answered by the embedded extractive engine: quotes from documen
 
 _DEFAULT_NAME = "openai:gpt-5-mini"
 _FORM = "expected 'provider:model' such as 'openai:gpt-5-mini', or 'extractive'"
-_TIMEOUT = 30.0
-"""Seconds for one request; the step around it has a time limit of its own."""
+_CALL_LIMIT = 30.0
+"""Seconds that a caller is taken to give one call, where it does not say more."""
+_MARGIN = 5.0
+"""Seconds that the client waits longer: the step's limit comes first, as a client's own timeout would be tried again."""
+_CONNECT_LIMIT = 30.0
+"""Seconds to reach the server, however long the answer may take."""
 _MOST_LOADED = 64
 """Models kept for reuse; past that the one unused for longest is dropped."""
 _SHOWN = 20
@@ -96,7 +100,7 @@ def describe_model(model: str | BaseChatModel | None) -> str:
 
 
 def load_model(model: str | BaseChatModel | None = None, **overrides: Any) -> BaseChatModel:
-    """Return a chat model that is ready to be called, without client retries and with a timeout of 30 s per request.
+    """Return a chat model that is ready to be called, without client retries and with a timeout of 35 s per request.
 
     Models loaded by name are shared: the same name, overrides and environment give the same object, for at most 64 of
     them. An OpenAI model may be used from any event loop, one after another or at once. Those of other providers are
@@ -111,21 +115,29 @@ def load_model(model: str | BaseChatModel | None = None, **overrides: Any) -> Ba
     """
     if isinstance(model, BaseChatModel):
         return _checked_instance(model, overrides)
-    return _load(*_wanted(model, overrides), overrides)
+    return _load(*_wanted(model, overrides, _CALL_LIMIT), overrides)
 
 
-async def aload_model(model: str | BaseChatModel | None = None, **overrides: Any) -> BaseChatModel:
-    """Do what `load_model` does, from an event loop: a first load reads files, and does so in a thread."""
+async def aload_model(
+    model: str | BaseChatModel | None = None, *, call_limit: float = _CALL_LIMIT, **overrides: Any
+) -> BaseChatModel:
+    """Do what `load_model` does, from an event loop: a first load reads files, and does so in a thread.
+
+    Args:
+        model: As for `load_model`.
+        call_limit: Seconds after which the caller gives up a call. The timeout per request is longer.
+        overrides: As for `load_model`.
+    """
     if isinstance(model, BaseChatModel):
         return _checked_instance(model, overrides)
-    provider, name, key = _wanted(model, overrides)
+    provider, name, timeout, key = _wanted(model, overrides, call_limit)
     if key is not None and key in _loaded:
-        return _load(provider, name, key, overrides)
-    return await asyncio.to_thread(_load, provider, name, key, overrides)
+        return _load(provider, name, timeout, key, overrides)
+    return await asyncio.to_thread(_load, provider, name, timeout, key, overrides)
 
 
-def _wanted(model: str | None, overrides: dict[str, Any]) -> tuple[str, str, Hashable]:
-    """Return provider, name and the cache's key: None when an override, such as a dict, cannot be part of one."""
+def _wanted(model: str | None, overrides: dict[str, Any], call_limit: float) -> tuple[str, str, float, Hashable]:
+    """Return provider, name, timeout and the cache's key: None when an override, such as a dict, cannot be part of one."""
     if model is not None and not isinstance(model, str):
         raise ModelError(f"model: {_FORM}, or a chat model; got {type(model).__name__}")
     provider, name = _parse(default_model() if model is None else model)
@@ -133,22 +145,23 @@ def _wanted(model: str | None, overrides: dict[str, Any]) -> tuple[str, str, Has
         raise ModelError(
             f"model {provider}:{name} needs the network, which is forbidden here; use {ENGINE!r} or a fake"
         )
+    timeout = max(_CALL_LIMIT, call_limit) + _MARGIN if provider != ENGINE else 0.0
     loop = None if provider in (ENGINE, "openai") else _running_loop()
     # Every provider reads variables of its own. Hashed, so that the key holds no provider's key.
-    key = (provider, name, tuple(sorted(overrides.items())), hash(tuple(os.environ.items())), loop)
+    key = (provider, name, timeout, tuple(sorted(overrides.items())), hash(tuple(os.environ.items())), loop)
     try:
         hash(key)
     except TypeError:
-        return provider, name, None
-    return provider, name, key
+        return provider, name, timeout, None
+    return provider, name, timeout, key
 
 
-def _load(provider: str, name: str, key: Hashable, overrides: dict[str, Any]) -> BaseChatModel:
+def _load(provider: str, name: str, timeout: float, key: Hashable, overrides: dict[str, Any]) -> BaseChatModel:
     if key is None:
-        return _build(provider, name, overrides)
+        return _build(provider, name, timeout, overrides)
     with _loading:
         if key not in _loaded:
-            _loaded[key] = _build(provider, name, overrides)
+            _loaded[key] = _build(provider, name, timeout, overrides)
         _loaded.move_to_end(key)
         while len(_loaded) > _MOST_LOADED:
             _loaded.popitem(last=False)
@@ -180,17 +193,19 @@ def _running_loop() -> Hashable:
         return None
 
 
-def _build(provider: str, name: str, overrides: dict[str, Any]) -> BaseChatModel:
+def _build(provider: str, name: str, timeout: float, overrides: dict[str, Any]) -> BaseChatModel:
     try:
         if provider == ENGINE:
             from nodes.extractive import ExtractiveChatModel
 
             return ExtractiveChatModel(**overrides)
         if provider == "openai":
+            from httpx import Timeout
+
             from nodes.openai_model import create_openai_model
 
-            return create_openai_model(name, **{"timeout": _TIMEOUT, **overrides})
-        return _build_other(provider, name, {"timeout": _TIMEOUT, "max_retries": 0, **overrides})
+            return create_openai_model(name, **{"timeout": Timeout(timeout, connect=_CONNECT_LIMIT), **overrides})
+        return _build_other(provider, name, {"timeout": timeout, "max_retries": 0, **overrides})
     except ValidationError as error:
         # Without the input: that may be a key.
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))

@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
+from langgraph.types import Send
 
 from nodes.agent import run_agent
 from nodes.authority import Authority
@@ -48,7 +49,9 @@ def agent_node(
     async def node(state: Any, runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:
         envelope = brief(state, runtime)
         remembered = memory(state, runtime) if memory else ()
-        sources = taint_of(state.get("outcomes", ())) if _is_told_more(envelope, state) else []
+        sources = (
+            [*state.get("taint", ()), *taint_of(state.get("outcomes", ()))] if _is_told_more(envelope, state) else []
+        )
         if sources := [*sources, *taint_in(remembered)]:
             envelope = envelope.model_copy(update={"taint": (*envelope.taint, *sources)})
         step_id = state.get("branch") or next_id(name_of(agent), state)
@@ -58,6 +61,11 @@ def agent_node(
 
     tell_prompts(node, prompts_among([agent]))
     return node
+
+
+def sent(node: str, state: TaskState, **given: Any) -> Send:
+    """Return what starts a branch at a node: what it is given, and where what its sender had read came from."""
+    return Send(node, {**given, "taint": taint_of(state["outcomes"])})
 
 
 def _is_told_more(envelope: Envelope, state: TaskState) -> bool:

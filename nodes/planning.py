@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from nodes.deciding import tell
 from nodes.decisions import read_decision
+from nodes.executor import in_the_way, named, was_skipped
 from nodes.failure import has_failed, without_work
 from nodes.finished import ExecutionState, latest_outcomes
 from nodes.fitting import trimmed
@@ -206,11 +207,30 @@ def _left_out(subtask: Subtask, why: str, state: PlanningState) -> Outcome:
 
 
 def settled(state: PlanningState) -> list[Outcome]:
-    """Return what became of the plan: the last outcome of each subtask, also of those left out; none before it was begun."""
+    """Return what became of the plan: the last outcome of each subtask, also of those left out; none before it was begun.
+
+    What was skipped says only the names of what it needs: why that failed stands with what failed, once.
+    """
     if not state["plan"]:
         return []
     left_out = [outcome for outcome in state["outcomes"] if outcome["id"] in state["left_out"]]
-    return [*latest_outcomes(state), *left_out]
+    return [*_briefly(latest_outcomes(state), state), *left_out]
+
+
+def _briefly(latest: Sequence[Outcome], state: PlanningState) -> list[Outcome]:
+    """Return outcomes, of which those that were skipped only name what they need."""
+    by_name = {node_of(outcome): outcome for outcome in latest}
+    needed = {subtask["id"]: subtask["depends_on"] for subtask in state["plan"]["subtasks"]}
+
+    def brief(outcome: Outcome) -> Outcome:
+        error = outcome["error"]
+        if error is None or not was_skipped(outcome):
+            return outcome
+        given = [by_name[name] for name in needed[node_of(outcome)] if name in by_name]
+        why = named([f"needs {node_of(one)}" for one in in_the_way(given)])
+        return {**outcome, "error": {**error, "message": why or error["message"]}}
+
+    return [brief(outcome) for outcome in latest]
 
 
 def results(state: PlanningState) -> dict[str, Outcome]:
@@ -255,8 +275,13 @@ def _done(state: PlanningState) -> str:
 
 
 def _failed(state: PlanningState) -> str:
-    bad = [outcome for outcome in latest_outcomes(state) if outcome["status"] != "ok"]
+    bad = [outcome for outcome in _briefly(latest_outcomes(state), state) if outcome["status"] != "ok"]
     return "\n".join(f"- {describe_failure(outcome)}" for outcome in bad)
+
+
+def has_fixed_plan(planner: AnyAgent) -> bool:
+    """Whether a planner has one plan only, as its attribute `is_fixed` says: asked again, it would give the same."""
+    return bool(getattr(planner, "is_fixed", False))
 
 
 def route_check(then: str, planner: str) -> Callable[[PlanningState], str]:

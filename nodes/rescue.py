@@ -1,7 +1,7 @@
 """Rescue: an agent that failed asks a person what to do, when its policy is to escalate.
 
 Code before a pause runs again after it. What the agent did is therefore kept, each try in a `@task` of its own: the failed one is
-not made again, and the one that a person asked for is made once.
+not made again, and the one that a person asked for is made once. Where agents stand in for others, so is what came before them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from langgraph.runtime import Runtime
 
 from nodes.asking import answer_within
 from nodes.human import FOUR, Decision, approval_terms, expiring
+from nodes.step import step_around
+from state.budget import Account, charged_here
 from state.context import Context, context_of
 from state.envelope import Envelope
 from state.outcome import Failure, Outcome, after, describe_failure
-from state.run import run_of
+from state.run import run_of, with_run
 
 _CHECKPOINTER = "__pregel_checkpointer"
 
@@ -39,16 +41,16 @@ async def rescued(attempt: Try, envelope: Envelope, runtime: Runtime[Any], confi
         runtime: Of the node it runs in.
         config: Of the node it runs in.
     """
-    if not _can_pause(config):
+    if not can_pause(config):
         outcome = await attempt(envelope, config)
         return (
             _noted(outcome, "nobody was asked, as this run keeps nothing to pause with")
-            if _failed(outcome)
+            if has_failed(outcome)
             else outcome
         )
-    tries, context = [await _kept(attempt, envelope, config)], context_of(runtime)
+    tries, context = [await kept(attempt, envelope, config)], context_of(runtime)
     for _ in range(context.max_rounds):
-        if not _failed(tries[-1]):
+        if not has_failed(tries[-1]):
             break
         decision = await _decision(tries[-1], envelope, context)
         if decision.type == "reject":
@@ -60,7 +62,7 @@ async def rescued(attempt: Try, envelope: Envelope, runtime: Runtime[Any], confi
             return _with([*tries[:-1], answered])
         if decision.edited_action is not None:
             envelope = envelope.model_copy(update={"task": decision.edited_action.args["task"]})
-        tries.append(await _kept(attempt, envelope, config))
+        tries.append(await kept(attempt, envelope, config))
     return _with(tries)
 
 
@@ -89,19 +91,28 @@ def _check(agent: str) -> Callable[[Decision], None]:
     return can_be_done
 
 
-async def _kept(attempt: Try, envelope: Envelope, config: RunnableConfig) -> Outcome:
-    """Make a try that is not made again when the thread is taken up; what it spent then is booked."""
-    made = False
+async def kept(attempt: Try, envelope: Envelope, config: RunnableConfig, *, account: Account | None = None) -> Outcome:
+    """Make a try that is not made again when the thread is taken up; what it spent then is booked.
+
+    Args:
+        attempt: Makes the try.
+        envelope: What the agent is sent.
+        config: Whose run the try belongs to.
+        account: Pays for it; by default what pays for work begun here.
+    """
+    run, made = run_of(config), False
 
     async def step() -> Outcome:
         nonlocal made
         made = True
-        return await attempt(envelope, get_config())
+        return await attempt(envelope, get_config() if run is None else with_run(get_config(), run))
 
     step.__name__ = step.__qualname__ = "attempt"
     outcome: Outcome = await cast(Any, task(step))()
-    if not made and (run := run_of(config)) is not None:
-        run.account.adopt(outcome["usage"])
+    if not made and run is not None:
+        (account or charged_here(run.account)).adopt(outcome["usage"])
+        if (caller := step_around()) is not None:
+            caller.spend(outcome["usage"])
     return outcome
 
 
@@ -118,9 +129,11 @@ def _noted(outcome: Outcome, note: str) -> Outcome:
     return {**outcome, "error": {**error, "message": f"{error['message']} ({note})".strip()}}
 
 
-def _failed(outcome: Outcome) -> bool:
+def has_failed(outcome: Outcome) -> bool:
+    """Whether somebody else may try, or a person be asked."""
     return outcome["status"] in ("failed", "timed_out")
 
 
-def _can_pause(config: RunnableConfig) -> bool:
+def can_pause(config: RunnableConfig) -> bool:
+    """Whether a step may pause for a person: what waits is kept by a checkpointer."""
     return isinstance((config.get("configurable") or {}).get(_CHECKPOINTER), BaseCheckpointSaver)

@@ -16,7 +16,7 @@ from langgraph.runtime import Runtime
 from nodes.authority import Authority, authority_by
 from nodes.layers.history import readable_text
 from nodes.policy import Policy
-from state.budget import Account
+from state.budget import Account, charged, charged_here
 from state.context import Context, context_of
 from state.envelope import Envelope
 from state.event_log import log_event
@@ -38,7 +38,7 @@ class Step:
         envelope: What it was sent.
         policy: Its limits.
         run: The run it belongs to.
-        account: Its budget, below the run's.
+        account: Its budget, below that of the step that called it, or else of its graph.
         context: The run's knobs.
         runtime: Of the node it runs in.
         config: Of the node it runs in.
@@ -59,6 +59,8 @@ class Step:
     attempts: int = 0
     call_attempts: int = 0
     """Attempts of the logical model call in progress; set back by the retry layer."""
+    passed_over: int = 0
+    """How many of its fallback models are behind it already, as its own model could not be loaded."""
     call_limit: int = 1
     """How many of them the model in use may take; set by the retry layer, which keeps some back for fallback models."""
     known_usd: float = 0.0
@@ -96,6 +98,10 @@ class Step:
         """Send one event to whoever watches the run."""
         send_event(self.run, self.runtime, kind, data, agent=self.agent, step=self.id)
 
+    def worked(self) -> float:
+        """Return for how many seconds the step has worked since it was begun or taken up again, without its waits."""
+        return round(time.monotonic() - self.started - self.queued, 6)
+
     def outcome(
         self,
         status: OutcomeStatus,
@@ -114,7 +120,7 @@ class Step:
             structured=redacted(structured),
             error=error,
             attempts=self.attempts,
-            seconds=round(time.monotonic() - self.started - self.queued, 6),
+            seconds=self.worked(),
             usage=self.usage,
         )
         if children:
@@ -192,7 +198,7 @@ def open_step(
     """
     context = context_of(runtime)
     run = run_here(config, context, name=agent)
-    account = Account(owner=agent, budget=policy.budget, parent=run.account)
+    account = Account(owner=agent, budget=policy.budget, parent=charged_here(run.account))
     caller, envelope = step_around(), envelope_without_secrets(envelope, context)
     step = Step(step_id, agent, envelope, policy, run, account, context, runtime, config, caller=caller)
     step.authority = authority_by(policy, agent).within(under).within(caller.authority if caller is not None else None)
@@ -212,10 +218,11 @@ def envelope_without_secrets(envelope: Envelope, context: Context) -> Envelope:
 @contextmanager
 def entered(step: Step) -> Iterator[None]:
     """Make a step the current one for everything started within."""
-    token = _current.set(step)
+    token, account = _current.set(step), charged.set(step.account)
     try:
         yield
     finally:
+        charged.reset(account)
         _current.reset(token)
 
 

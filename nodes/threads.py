@@ -8,17 +8,26 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.callbacks import AsyncCallbackManagerForChainRun, AsyncCallbackManagerForToolRun
+from langchain_core.tools import BaseTool, StructuredTool, Tool
 from langchain_core.tools import tool as as_tool
 
-from nodes.coroutines import Unblocked, end_thread
+from nodes.coroutines import end_thread, exited, unblocked
 from state.redaction import logger
+from tools.colleagues import ColleagueTool, HandoffTool
+
+_OF_FUNCTIONS = (StructuredTool._arun, StructuredTool._run, Tool._arun, Tool._run)
+"""How tools run that were made of functions."""
+_TO_A_POOL = (StructuredTool.ainvoke, Tool.ainvoke)
+"""How such a tool is called, past its async form, when it has no async function."""
+_ASYNC = (AsyncCallbackManagerForToolRun, AsyncCallbackManagerForChainRun)
+"""What LangChain hands to async code; sync code gets its sync form."""
 
 _log = logger(__name__)
 
@@ -51,6 +60,8 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
             value = context.run(function, *args, **kwargs)
         except StopIteration as stop:
             error = RuntimeError(f"{stop!r} raised by {function!r}")  # no future can hold a StopIteration
+        except SystemExit as exit_:
+            error = exited(exit_)
         except BaseException as raised:  # noqa: BLE001  # handed to the caller, whatever it is
             error = raised
         with suppress(RuntimeError):  # the loop has been closed, and nobody waits
@@ -61,37 +72,55 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     try:
         return await result
     except asyncio.CancelledError:
-        end_thread(thread)
+        if result.cancelled():  # and not raised by the function itself
+            end_thread(thread)
         raise
 
 
 def threaded(tool: Any) -> Any:
-    """Return the tool with an async form that cannot block the event loop: of a sync function in a thread of its own.
+    """Return the tool with an async form that cannot block the event loop: of sync code in a thread of its own.
 
-    A dict describes a tool of the provider, and stays as it is.
+    A dict describes a tool of the provider, and stays as it is; so do the tools that the agent step itself carries out.
     """
-    if isinstance(tool, dict):
+    if isinstance(tool, dict | ColleagueTool | HandoffTool):
         return tool
     tool = tool if isinstance(tool, BaseTool) else as_tool(tool)
-    if not isinstance(tool, StructuredTool) or (tool.coroutine is None and tool.func is None):
-        return tool
+    if type(tool)._arun not in _OF_FUNCTIONS:
+        return _with_own_code_guarded(tool)
     if tool.coroutine is not None:
-        return tool.model_copy(update={"coroutine": _unblocked(tool.coroutine, tool.name)})
-    function = tool.func
-    assert function is not None
-    if "callbacks" in inspect.signature(function).parameters:
-        return tool  # LangChain would hand it the callbacks of async code
+        return tool.model_copy(update={"coroutine": unblocked(tool.coroutine, tool.name)})
+    # LangChain would hand it the callbacks of async code.
+    if tool.func is None or type(tool)._run not in _OF_FUNCTIONS or "callbacks" in signature(tool.func).parameters:
+        return _with_own_code_guarded(tool)
+    return tool.model_copy(update={"coroutine": in_threads(tool.func)})
+
+
+def in_threads(function: Callable[..., T], name: str = "") -> Callable[..., Coroutine[Any, Any, T]]:
+    """Return a sync function as an async one, each call of it in a thread of its own that has its name, or the one given."""
 
     @functools.wraps(function)
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        return await in_thread(function, *args, **kwargs)
+    def named(*args: Any, **kwargs: Any) -> T:
+        given = {key: value.get_sync() if isinstance(value, _ASYNC) else value for key, value in kwargs.items()}
+        return function(*args, **given)
 
-    return tool.model_copy(update={"coroutine": call})
+    named.__name__ = name or getattr(function, "__name__", "call")
 
-
-def _unblocked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     @functools.wraps(function)
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        return await Unblocked(function(*args, **kwargs), name)
+    async def call(*args: Any, **kwargs: Any) -> T:
+        return await in_thread(named, *args, **kwargs)
 
     return call
+
+
+def _with_own_code_guarded(tool: BaseTool) -> BaseTool:
+    """Return a tool that is a class with its own code; what that keeps on itself, it keeps on the tool that was given."""
+    call: Callable[..., Any]
+    if type(tool)._arun in (BaseTool._arun, *_OF_FUNCTIONS):
+        call = functools.wraps(tool._arun)(in_threads(tool._run, tool.name))
+    else:
+        call = unblocked(tool._arun, tool.name)
+    copy = tool.model_copy()
+    vars(copy)["_arun"] = call  # no field, and not for the class, which other tools share
+    if isinstance(tool, StructuredTool | Tool) and type(tool).ainvoke in _TO_A_POOL and tool.coroutine is None:
+        vars(copy)["ainvoke"] = functools.partial(BaseTool.ainvoke, copy)
+    return copy

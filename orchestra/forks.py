@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from langgraph.errors import InvalidUpdateError
+from langgraph.graph import START
 
 from orchestra.result import read_result
 from orchestra.thread import bind, config_of, unknown_thread
+from state.context import Context
 from state.errors import ConfigurationError, UnknownCheckpoint
 from state.events import Event
+from state.graph import Pattern, with_context
 from state.loop import run_sync
 from state.persistence import Persistence
 from state.storage.locks import thread_held
 from state.storage.pruning import Lineage
 from state.turns import TURN
 
-_OWN = ("thread", "created", "updated", "process", "after", "status", "reason", "forked")
+_OWN = ("thread", "created", "updated", "process", "after", "status", "reason", "forked", "untaken")
 """Facts that are of one thread only."""
+_AS_NODE = "orchestra_as_node"
+"""Key in the metadata of a changed checkpoint: the node that the change counts as."""
 _SHOWN = 3
 """Checkpoints that an error names."""
 _PART = 6
@@ -51,7 +57,8 @@ async def afork(
         thread: Id.
         at: Checkpoint: its id, the first or last six or more characters of it, or the number of its step; see `history`.
         to: Id of the new thread; by default the old one with `-fork` behind it.
-        values: Channels of the state to change in the fork, through their reducers as a node would.
+        values: Channels of the state to change in the fork, through their reducers as a node would; before a turn has
+            begun, what it is given: `task`, which `goal` stands for there, and `messages`.
         as_node: Node that the values are taken to come from; the one that ran last by default.
 
     Raises:
@@ -83,7 +90,9 @@ async def afork(
         await persistence.afork_thread(thread, to, at=start.id, **kept, forked=origin)
     if values:
         try:
-            await _change(bound, to, dict(values), as_node, turn=start.metadata.get(TURN))
+            await _change(
+                bound, to, dict(values), as_node, turn=start.metadata.get(TURN), context=_noted_context(facts)
+            )
         except BaseException:
             await persistence.adelete_thread(to)
             raise
@@ -137,11 +146,28 @@ async def _free_name(thread: str, persistence: Persistence) -> str:
     return name
 
 
-async def _change(graph: Any, thread: str, values: dict[str, Any], as_node: str | None, *, turn: str | None) -> None:
+def _noted_context(facts: Mapping[str, Any]) -> Context | None:
+    """Return the knobs that a thread ran with, but for its model, which may be an object: no router asks for it."""
+    if (noted := facts.get("context")) is None:
+        return None
+    known = {field.name for field in fields(Context)}
+    return Context(**{name: value for name, value in noted.items() if name in known})
+
+
+async def _change(
+    graph: Any, thread: str, values: dict[str, Any], as_node: str | None, *, turn: str | None, context: Context | None
+) -> None:
     """Change the state as a node would, in the same turn: its effects stay known."""
+    given = await _given(graph, thread) if as_node in (None, START) else None
+    if given is not None:
+        values, as_node = _with_values(graph, given, values), START
+    elif as_node is None:
+        as_node = await _ran_last(graph, thread)
     config = config_of(thread)
-    if turn is not None:
-        config["metadata"] = {TURN: turn}
+    if context is not None:
+        config = with_context(config, context)
+    noted = {TURN: turn, _AS_NODE: as_node}
+    config["metadata"] = {key: value for key, value in noted.items() if value is not None}
     try:
         await graph.aupdate_state(config, values, as_node=as_node)
     except (InvalidUpdateError, TypeError, ValueError, LookupError, AttributeError) as error:  # reducers are anybody's
@@ -152,11 +178,60 @@ async def _change(graph: Any, thread: str, values: dict[str, Any], as_node: str 
         ) from error
 
 
+async def _ran_last(graph: Any, thread: str) -> str | None:
+    """Return the node that ran last, or that the last change counts as; None where only LangGraph can tell.
+
+    LangGraph itself overlooks what was started by a `Send`, and would have the node before start it all over again.
+    """
+    snapshot = await graph.aget_state(config_of(thread))
+    metadata = snapshot.metadata or {}
+    if metadata.get("source") != "loop" or snapshot.parent_config is None:
+        return metadata.get(_AS_NODE)
+    ran = sorted({task.name for task in (await graph.aget_state(snapshot.parent_config)).tasks})
+    if len(ran) > 1:
+        raise ConfigurationError(
+            f"fork: {', '.join(ran)} ran last, at the same time; name the one that the values come from with as_node"
+        )
+    return ran[0] if ran else None
+
+
+async def _given(graph: Any, thread: str) -> dict[str, Any] | None:
+    """Return what a turn is given that has not begun yet; None where it has.
+
+    A change would take the place of it: the input and the `task` are kept for one step only.
+    """
+    upcoming = (await graph.aget_state(config_of(thread))).next
+    if upcoming != (START,) and not (upcoming == ("begin",) and isinstance(graph, Pattern)):
+        return None
+    kept = (await graph.checkpointer.aget_tuple(config_of(thread))).checkpoint["channel_values"]
+    given = kept.get(START) if upcoming == (START,) else {name: kept[name] for name in ("task",) if name in kept}
+    if not isinstance(given, dict):
+        raise ConfigurationError(f"fork: the input is no mapping but {type(given).__name__}; fork at a later step")
+    return given
+
+
+def _with_values(graph: Any, given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the input of a turn with other values in it."""
+    taken = graph.builder.schemas[graph.builder.input_schema]
+    if "goal" in values and "goal" not in taken and "task" in taken:
+        values = {"task": values["goal"], **{name: value for name, value in values.items() if name != "goal"}}
+    if unknown := sorted(values.keys() - taken.keys()):
+        raise ConfigurationError(
+            f"fork: the turn has not begun here, and is given only {', '.join(sorted(taken))}; "
+            f"fork at a later step to change {', '.join(map(repr, unknown))}"
+        )
+    task = values.get("task", "")
+    if isinstance(graph, Pattern) and "task" in values and not (isinstance(task, str) and task.strip()):
+        raise ConfigurationError(f"fork: expected the task as text, got {task!r}")
+    return {**given, **values}
+
+
 async def _note(graph: Any, persistence: Persistence, thread: str, origin: dict[str, str]) -> None:
     """Note where the fork stands, so that it can be taken up by its name, and where it comes from."""
     snapshot = await graph.aget_state(config_of(thread))
     result = read_result(thread, snapshot)
-    task = snapshot.values.get("goal") if isinstance(snapshot.values, dict) else None
+    values = snapshot.values if isinstance(snapshot.values, dict) else {}
+    task = values.get("task") or values.get("goal")
     about = {"task": task} if task else {}
     await persistence.anote_thread(thread, status=result.status, reason=result.reason or None, **about)
     noted = {"note": "forked", **origin}

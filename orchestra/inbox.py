@@ -12,9 +12,10 @@ from orchestra.recipe import recipe_of
 from orchestra.request import Request, read_request
 from orchestra.runs import aresume
 from orchestra.thread import config_of
-from state.errors import ThreadBusy
+from state.errors import PersistenceError
 from state.loop import run_sync
 from state.persistence import Persistence
+from state.recording import why
 from state.requests import asked_of, describe_default, open_requests
 from state.storage.requests import book_of, waiting_threads
 
@@ -36,13 +37,20 @@ class OpenRequest(Request):
         return self.expires is not None and time.time() >= self.expires
 
 
+class LeftRequest(OpenRequest):
+    """An open request whose time ran out, and whose default could not be taken now."""
+
+    reason: str
+    """Why not, and what to do."""
+
+
 class Swept(NamedTuple):
     """What taking up threads whose requests expired came to."""
 
     decided: list[OpenRequest]
     """Whose default was taken."""
-    left: list[OpenRequest]
-    """Of threads that are being run, or that only the program that started them can go on with."""
+    left: list[LeftRequest]
+    """Of threads that are being run, that only the program that started them can go on with, or whose run broke off."""
 
 
 async def arequests(persistence: Persistence, *, thread: str | None = None) -> list[OpenRequest]:
@@ -74,24 +82,38 @@ def requests(persistence: Persistence, *, thread: str | None = None) -> list[Ope
 
 
 async def aexpire(persistence: Persistence) -> Swept:
-    """Take up every thread with a request whose time ran out, so that its default is taken."""
+    """Take up every thread with a request whose time ran out, so that its default is taken.
+
+    A thread that cannot be taken up is left, with the reason, and the others are taken up all the same.
+
+    Raises:
+        PersistenceError: The database cannot be read or written.
+    """
     over: dict[str, list[OpenRequest]] = {}
     for request in await arequests(persistence):
         if request.is_over:
             over.setdefault(request.thread, []).append(request)
     swept = Swept([], [])
     for thread, of_thread in over.items():
-        facts = await persistence.athread(thread) or {}
-        if "recipe" not in facts:
-            swept.left.extend(of_thread)
-            continue
-        try:
-            await aresume(recipe_of(facts).graph(persistence), persistence, thread)
-        except ThreadBusy:
-            swept.left.extend(of_thread)
+        if reason := await _left(persistence, thread):
+            swept.left.extend(LeftRequest(**request.model_dump(), reason=reason) for request in of_thread)
         else:
             swept.decided.extend(of_thread)
     return swept
+
+
+async def _left(persistence: Persistence, thread: str) -> str:
+    """Take up a thread; return why that could not be done, or nothing."""
+    facts = await persistence.athread(thread) or {}
+    if "recipe" not in facts:
+        return "go on with it where it was started"
+    try:
+        await aresume(recipe_of(facts).graph(persistence), persistence, thread)
+    except PersistenceError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with one thread, the others are not to wait for it
+        return why(error)
+    return ""
 
 
 def expire(persistence: Persistence) -> Swept:

@@ -38,6 +38,8 @@ class Recipe(BaseModel):
     """Team file that it is built from, absolute; empty for none."""
     digest: str = ""
     """Of what the team file says."""
+    model: str = ""
+    """That it was asked to run with, in place of those that the team file and the files in it name; empty for none."""
     unfinished: str = Field(default="", exclude=True)
     """Id of the thread it was noted with, if that is in the middle of its work: it goes on with the same file only."""
 
@@ -51,11 +53,15 @@ class Recipe(BaseModel):
         if self.file:
             from orchestra.teamfile.noted import build_noted  # here: most threads have no file
 
-            builder = build_noted(self.file, self.digest, thread=self.unfinished)
+            builder = build_noted(self.file, self.digest, thread=self.unfinished, model=self.model)
         else:
             builder = find(self.name).load().build(**self.build)
         compiled: Pattern = builder.compile(persistence.checkpointer, store=persistence.store, name=self.name)
         return compiled
+
+    def with_model(self, model: str | None) -> Recipe:
+        """Return the recipe of a run that is given a model, which takes the place of those that team files name."""
+        return self.model_copy(update={"model": model}) if model and self.file else self
 
     def facts(self) -> dict[str, Any]:
         """Return what is noted with the thread."""

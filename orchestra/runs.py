@@ -13,24 +13,34 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from langgraph.types import Command, StateSnapshot
 
 from orchestra.knobs import context_from, note_context
-from orchestra.recorded_run import OnEvent, RecordedRun, checkpoint_of, input_of
+from orchestra.recorded_run import (
+    OnEvent,
+    RecordedRun,
+    checkpoint_of,
+    input_of,
+    note_input,
+    noted_input,
+    untaken_result,
+)
+from orchestra.recorded_run import is_untaken as is_untaken
 from orchestra.request import AnyDecision, Request, read_decision
 from orchestra.result import RunResult, read_result
 from orchestra.thread import bind, config_of, unknown_thread
 from state.admission import check_in_time
-from state.context import Context
+from state.context import Context, check_context
 from state.errors import ConfigurationError, ThreadBusy, UnknownRequest
 from state.graph import Pattern
 from state.loop import run_sync
-from state.outcome import no_usage
 from state.persistence import Persistence
 from state.requests import expired_of
 from state.storage.requests import book_of
+from state.task import task_in
 
 
 async def astart(
@@ -39,7 +49,7 @@ async def astart(
     task: str | Mapping[str, Any],
     *,
     thread: str | None = None,
-    context: Context | None = None,
+    context: Context | Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> RunResult:
@@ -50,7 +60,7 @@ async def astart(
         persistence: Keeps checkpoints, events and facts; see `open_persistence`.
         task: Text, or the whole input of the graph.
         thread: Id; a readable new one by default.
-        context: The knobs of the run; those of the graph by default.
+        context: The knobs of the run: all of them, or some by name; those of the graph by default.
         on_event: Sees every event.
         facts: More to keep with the thread, plain JSON; see `Persistence.note_thread`.
 
@@ -58,19 +68,19 @@ async def astart(
         ConfigurationError: The task is empty.
         ThreadBusy: The thread waits for a person or was interrupted: a new task would lose what it was doing.
     """
-    text = task if isinstance(task, str) else str(task.get("task", ""))
+    text = task if isinstance(task, str) else task_in(task)
     if isinstance(task, str) and not task.strip():
         raise ConfigurationError("task: expected a question or an instruction, got nothing")
     bound = bind(graph, persistence)
     thread = thread if thread is not None else await new_thread(bound.get_name(), persistence)
-    run = RecordedRun(bound, persistence, thread, context or _default_context(bound), on_event)
+    run = RecordedRun(bound, persistence, thread, _context_of(bound, context), on_event)
 
     async def noted() -> dict[str, Any]:
         before = await run.snapshot()
         if before.tasks:
             raise _busy(thread, read_result(thread, before))
         told = {"graph": graph.get_name(), "task": text, "after": checkpoint_of(before), **(facts or {})}
-        return {"context": note_context(run.context), **told}
+        return {"context": note_context(run.context), **told, **note_input(task, text)}
 
     return await run.run(input_of(graph, task), facts=noted, note="started", task=text)
 
@@ -80,12 +90,13 @@ async def aresume(
     persistence: Persistence,
     thread: str,
     *,
-    context: Context | None = None,
+    context: Context | Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
 ) -> RunResult:
     """Go on with a thread that was interrupted. Harmless on one that has ended or waits: it says where it stands.
 
-    A request whose time ran out is decided by its default.
+    A request whose time ran out is decided by its default. An input that the graph did not take before the process died is
+    given to it now; where it could not be kept, the thread stays `unfinished` and the reason says so.
 
     Args:
         graph: The graph that the thread was started with.
@@ -100,7 +111,11 @@ async def aresume(
     """
     run, snapshot, facts = await _reopen(graph, persistence, thread, context, on_event)
     if is_untaken(facts, snapshot):
-        return await run.run(input_of(graph, facts["task"]), note="started", task=facts["task"])
+        if (given := noted_input(run.graph, facts)) is None:
+            result = untaken_result(run.graph, thread, facts)
+            await run.settle(result)
+            return result.kept_in(persistence, run.graph)
+        return await run.run(given, note="started", task=facts["task"])
     expired = await expired_of(await book_of(run.graph.checkpointer), thread, snapshot)
     cut = facts.get("status") not in (
         "waiting",
@@ -125,7 +140,7 @@ async def aanswer(
     request: str | None = None,
     message: str | None = None,
     args: Mapping[str, Any] | None = None,
-    context: Context | None = None,
+    context: Context | Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
 ) -> RunResult:
     """Answer an open request of a thread and go on with it.
@@ -167,11 +182,8 @@ async def astand(graph: Any, persistence: Persistence, thread: str) -> RunResult
         UnknownThread: There is no such thread.
     """
     run, snapshot, facts = await _reopen(graph, persistence, thread, Context(), None)
-    if is_untaken(facts, snapshot):
-        result = RunResult(thread=thread, status="unfinished", reason="the task was not taken yet", usage=no_usage())
-    else:
-        result = read_result(thread, snapshot)
-    return result.kept_in(persistence, run.graph)
+    stands = untaken_result(run.graph, thread, facts) if is_untaken(facts, snapshot) else read_result(thread, snapshot)
+    return stands.kept_in(persistence, run.graph)
 
 
 def start(graph: Any, persistence: Persistence, task: str | Mapping[str, Any], **options: Any) -> RunResult:
@@ -221,11 +233,6 @@ def find_request(result: RunResult, wanted: str | None) -> Request:
     return matching[0]
 
 
-def is_untaken(facts: Mapping[str, Any], snapshot: StateSnapshot) -> bool:
-    """Whether a run ended after its task was noted and before the graph had it."""
-    return bool(facts.get("task")) and facts.get("after") == checkpoint_of(snapshot) and not snapshot.tasks
-
-
 async def _refuse_late(run: RecordedRun, request: str | None, snapshot: StateSnapshot) -> None:
     """Refuse an answer to a request that was decided when its time ran out, however short its id is given."""
     book = await book_of(run.graph.checkpointer)
@@ -234,8 +241,17 @@ async def _refuse_late(run: RecordedRun, request: str | None, snapshot: StateSna
             check_in_time(name, asked, is_open=False, thread=run.thread)
 
 
-def _default_context(graph: Any) -> Context:
-    return graph.default_context() if isinstance(graph, Pattern) else Context()
+def _context_of(
+    graph: Any, given: Context | Mapping[str, Any] | None, facts: Mapping[str, Any] | None = None
+) -> Context:
+    """Return the context of a run: the one given; else what its thread noted, or the graph has, with the fields given."""
+    if isinstance(given, Context):
+        return given
+    if facts is not None and "context" in facts:
+        usual = context_from(facts)
+    else:
+        usual = graph.default_context() if isinstance(graph, Pattern) else Context()
+    return check_context({**{one.name: getattr(usual, one.name) for one in fields(usual)}, **given}) if given else usual
 
 
 def _kinds(given: AnyDecision | Sequence[AnyDecision]) -> str:
@@ -246,7 +262,11 @@ def _kinds(given: AnyDecision | Sequence[AnyDecision]) -> str:
 
 
 async def _reopen(
-    graph: Any, persistence: Persistence, thread: str, context: Context | None, on_event: OnEvent | None
+    graph: Any,
+    persistence: Persistence,
+    thread: str,
+    context: Context | Mapping[str, Any] | None,
+    on_event: OnEvent | None,
 ) -> tuple[RecordedRun, StateSnapshot, dict[str, Any]]:
     """Return a run of a known thread, with its latest state and what is noted about it."""
     facts, bound = await persistence.athread(thread), bind(graph, persistence)
@@ -254,7 +274,7 @@ async def _reopen(
     if facts is None and snapshot.created_at is None:
         raise unknown_thread(thread, persistence)
     facts = facts or {}
-    return RecordedRun(bound, persistence, thread, context or context_from(facts), on_event), snapshot, facts
+    return RecordedRun(bound, persistence, thread, _context_of(bound, context, facts), on_event), snapshot, facts
 
 
 def _busy(thread: str, result: RunResult) -> ThreadBusy:

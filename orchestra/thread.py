@@ -81,10 +81,9 @@ def history(graph: Any, persistence: Persistence, thread: str) -> list[Moment]:
 
 def bind(graph: Any, persistence: Persistence) -> Any:
     """Return the graph with the persistence under it. A graph that was compiled with a checkpointer keeps its own."""
-    if hasattr(graph, "compile") and not hasattr(graph, "ainvoke"):
-        raise ConfigurationError(
-            f"expected a compiled graph, got a {type(graph).__name__}: call .compile(name=...) first"
-        )
+    if not hasattr(graph, "ainvoke"):
+        remedy = "call .compile(name=...) first" if hasattr(graph, "compile") else "a team of a file has it as .graph"
+        raise ConfigurationError(f"expected a compiled graph, got a {type(graph).__name__}: {remedy}")
     if getattr(graph, "checkpointer", None):
         return graph
     return graph.copy({"checkpointer": persistence.checkpointer, "store": graph.store or persistence.store})

@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +23,8 @@ from state.outcome import Usage
 Limit = Literal["model_calls", "tool_calls", "tokens", "seconds", "usd"]
 
 _books = threading.Lock()
+charged: ContextVar[Account | None] = ContextVar("orchestra_charged", default=None)
+"""The account of the agent step that is in progress here."""
 
 
 class Budget(BaseModel):
@@ -184,6 +187,12 @@ class Account:
         if seconds is not None and passed >= seconds:
             return BudgetExceeded("seconds", cap=seconds, spent=round(passed, 3), owner=self.owner)
         return None
+
+
+def charged_here(account: Account) -> Account:
+    """Return what pays for work begun here: the account of the step in progress, where it is below the one given."""
+    here = charged.get()
+    return here if here is not None and any(one is account for one in here.lineage()) else account
 
 
 def _plus(first: Amount, second: Amount, *, sign: int = 1) -> Amount:

@@ -18,11 +18,11 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained, GraphInterrupt
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.runtime import RunControl
+from langgraph.runtime import RunControl, Runtime
 from langgraph.types import Command, Overwrite, StateSnapshot
 
 from state.admission import admitted, refuse_changed
-from state.context import Context, check_context, with_defaults
+from state.context import Context, check_context, context_of, with_defaults
 from state.errors import ConfigurationError, Halted, InvalidThreadId
 from state.halting import halted_by_signal
 from state.loop import iterate_sync, run_sync
@@ -32,8 +32,9 @@ from state.outcome import Outcome, merge_outcomes, total_usage
 from state.prompts import Prompt, prompts_of, with_fields, without_fields
 from state.recording import recorded
 from state.requests import note_requests
-from state.run import BEGUN_KEY, Run, run_of, start_run, with_run
+from state.run import BEGUN_KEY, Run, run_here, run_of, start_run, with_run
 from state.storage.locks import thread_held
+from state.storage.place import on_behalf_of
 from state.storage.requests import book_of
 from state.storage.savers import as_async_saver
 from state.storage.signals import signals_of
@@ -43,6 +44,8 @@ from state.turns import TURN, turn_of
 
 # What LangGraph hands to a nested graph: whether the graph around it is resumed, and its checkpointer.
 _RESUMING, _CHECKPOINTER = "__pregel_resuming", "__pregel_checkpointer"
+_RUNTIME = "__pregel_runtime"
+"""Where LangGraph keeps the runtime of a node or router."""
 
 
 class PatternBuilder(StateGraph[Any, Context, Any, Any]):
@@ -104,6 +107,7 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
             if run is None:
                 run = self._start(merge_configs(self.config, config), options)
                 if isinstance(self.checkpointer, BaseCheckpointSaver):
+                    held.enter_context(on_behalf_of(run.thread))
                     await held.enter_async_context(thread_held(self.checkpointer, run.thread))
                     input = await admitted(self, input, merge_configs(self.config, config))
                     run.saver, run.turn = (
@@ -116,8 +120,9 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
                     await held.enter_async_context(recorded(run, self.get_name(), input, config))
                     options["control"] = control = options.get("control") or RunControl()
                     await held.enter_async_context(halted_by_signal(signals_of(saver), run.thread, control))
-            config = with_run(config, run.on_this_loop())
-            whole = self._parts(input, config, run, options)
+            here = run.on_this_loop()
+            config = with_run(config, here)
+            whole = self._parts(input, config, here, options)
             if outermost:
                 whole = self._observed(whole, input, config, run)
             parts = await held.enter_async_context(aclosing(whole))
@@ -172,10 +177,18 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
         Raises:
             ThreadBusy: The thread is being run: the change would be lost.
         """
-        if _run_here(config) is not None or not isinstance(self.checkpointer, BaseCheckpointSaver):
-            return await super().aupdate_state(config, *given, **options)
+        if (run := _run_here(config)) is not None or not isinstance(self.checkpointer, BaseCheckpointSaver):
+            context = run.context if run is not None else self.default_context()
+            return await super().aupdate_state(with_context(config, context), *given, **options)
         async with thread_held(self.checkpointer, _check_thread(merge_configs(self.config, config))):
-            return await super().aupdate_state(config, *given, **options)
+            return await super().aupdate_state(self._as_in_a_run(config), *given, **options)
+
+    def _as_in_a_run(self, config: RunnableConfig) -> RunnableConfig:
+        """Return a configuration by which the routers behind a changed node decide as they do in a run of this thread."""
+        config = with_context(config, self.default_context())
+        config["configurable"].setdefault(_CHECKPOINTER, self.checkpointer)
+        context = context_of(config["configurable"][_RUNTIME])
+        return with_run(config, run_here(config, context, name=self.get_name()))
 
     def update_state(self, config: RunnableConfig, *given: Any, **options: Any) -> RunnableConfig:
         """Change the state of a thread from sync code; see `aupdate_state`."""
@@ -252,6 +265,15 @@ class Pattern(CompiledStateGraph[Any, Context, Any, Any]):
             new = (task.result or {}).get("outcomes") or []
             outcomes = new.value if isinstance(new, Overwrite) else merge_outcomes(outcomes, [new])
         return outcomes
+
+
+def with_context(config: RunnableConfig, context: Context) -> RunnableConfig:
+    """Return a copy of the configuration of a change of state with what its routers read, unless it has that.
+
+    LangGraph asks the router behind a changed node where to go on, and gives it no runtime.
+    """
+    configurable = {_RUNTIME: Runtime(context=context), **(config.get("configurable") or {})}
+    return RunnableConfig(**{**config, "configurable": configurable})
 
 
 def can_ask_people(config: RunnableConfig | None) -> bool:

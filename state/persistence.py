@@ -18,6 +18,7 @@ from state.events import Event
 from state.loop import run_sync
 from state.storage.audit import Trail
 from state.storage.checkpoints import KeptSaver
+from state.storage.copying import fork_begun
 from state.storage.grants import GrantTable
 from state.storage.guards import thread_of
 from state.storage.items import copy_results, forget_results
@@ -25,7 +26,7 @@ from state.storage.ledger import Ledger
 from state.storage.locks import thread_held
 from state.storage.place import Place
 from state.storage.pruning import Lineage
-from state.storage.records import RecordedEvent, Records, note
+from state.storage.records import RecordedEvent, Records
 from state.storage.retention import Pruned as Pruned
 from state.storage.retention import Retention
 from state.storage.schema import forget
@@ -150,7 +151,7 @@ class Persistence:
         return await self._run(self.lineage, thread_id)
 
     def fork_thread(self, thread_id: str, to: str, *, at: str, **facts: Any) -> None:
-        """Copy the past of a checkpoint to a new thread: state, nested graphs, large results, and which effects happened.
+        """Copy the past of a checkpoint to a new thread: state, nested graphs, large results, guidance, which effects happened.
 
         Args:
             thread_id: Thread, which nobody may run meanwhile.
@@ -167,7 +168,8 @@ class Persistence:
         copy_results(parts.store, _valid(thread_id), to)
         # First: what a fork does not know of, it would do again. Without their thread these rows mean nothing.
         Ledger(parts.place).copy(_valid(thread_id), to)
-        parts.checkpointer.fork(_valid(thread_id), to, at, lambda execute: note(execute, to, facts))
+        also = fork_begun(self.lineage(thread_id), at, thread_id, to, facts)
+        parts.checkpointer.fork(_valid(thread_id), to, at, also)
 
     async def afork_thread(self, thread_id: str, to: str, *, at: str, **facts: Any) -> None:
         """Copy the past of a checkpoint to a new thread; see `fork_thread`."""

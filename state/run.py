@@ -16,7 +16,7 @@ from typing import Any, Protocol, get_args
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from state.budget import Account, Budget, Limit
+from state.budget import Account, Budget, Limit, charged_here
 from state.context import Context
 from state.effects import MemoryLedger
 from state.event_log import open_event_log
@@ -97,15 +97,15 @@ class Run:
         return {limit: round(much, 6) for limit, much in left.items() if much != math.inf}
 
     def on_this_loop(self) -> Run:
-        """Return the run, or the view of it from another event loop than its own.
+        """Return the run as a graph that is called here sees it: on the account of the step that calls it, on this event loop.
 
-        A graph gets there when sync code blocks the run's loop and calls it. What stands still meanwhile can neither free a
-        place nor settle a call, so the view has places of its own, and its account never waits.
+        A graph gets to another loop than the run's when sync code blocks that and calls it. What stands still meanwhile can
+        neither free a place nor settle a call, so the view has places of its own, and its account never waits.
         """
-        loop = asyncio.get_running_loop()
+        loop, account = asyncio.get_running_loop(), charged_here(self.account)
         if loop is self.loop:
-            return self
-        account = Account(owner=self.account.owner, parent=self.account, waits=False)
+            return self if account is self.account else replace(self, account=account)
+        account = Account(owner=account.owner, parent=account, waits=False)
         return replace(self, loop=loop, account=account, places=Places(self.width), signals={}, making={})
 
     def signal(self, key: str) -> asyncio.Event:

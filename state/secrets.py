@@ -42,8 +42,12 @@ _WORDS = frozenset(
     | {"messages", "outcomes", "thread_id", "structured"}
 )
 """Values that mean nothing, or something else."""
-_PLAIN = re.compile(r"[./~][^\s]*/[^\s]*|[A-Za-z]:\\.*|\d{1,11}|\$\{?\w+\}?", re.DOTALL)
-"""Values that are paths, short numbers or references."""
+_PLAIN = re.compile(r"[A-Za-z]:\\.*|\d{1,11}|\$\{?\w+\}?", re.DOTALL)
+"""Values that are short numbers or references, or paths of Windows."""
+_PATH = re.compile(r"[./~][^\s]*/[^\s]*")
+"""Values that are paths, or keys that look like one: base64 has slashes."""
+_NEVER_A_PATH = re.compile(r"(?:SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN)(?!.*_(?:FILE|PATH|DIR|HOME)$)", re.IGNORECASE)
+"""Names of variables whose value is a path only where there is such a file."""
 _WORD = re.compile(r"[A-Za-z_.-]{1,19}")
 """A value without a digit: of a variable named KEY it is the name of something."""
 
@@ -222,14 +226,22 @@ def _in_environment(environment: Mapping[str, str]) -> set[str]:
 def _is_secret(name: str, value: str) -> bool:
     if len(value) < SHORTEST or value.lower() in _WORDS or _PLAIN.fullmatch(value):
         return False
+    if _PATH.fullmatch(value) and not (_NEVER_A_PATH.search(name) and not os.path.exists(os.path.expanduser(value))):
+        return False
     return not (re.search(r"(?:^|_)KEYS?(?:_|$)", name, re.IGNORECASE) and _WORD.fullmatch(value))
 
 
 def _forms(value: str) -> set[str]:
-    """Return a value as it may stand in texts: as it is, within JSON, within JSON that is ASCII, within a URL."""
-    url = value.encode("utf-8", "surrogateescape")
-    forms = {value, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1], quote(url, safe="")}
-    return {form for form in forms | {quote(url), quote_plus(url), repr(value)[1:-1]} if len(form) >= SHORTEST}
+    """Return a value as it may stand in texts: as it is, within JSON, within JSON that is ASCII, within a URL.
+
+    Without the space around it, too: what was read from a file ends with a line break, and is used without.
+    """
+    found = set[str]()
+    for text in {value, value.strip()}:
+        url = text.encode("utf-8", "surrogateescape")
+        found |= {text, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1], repr(text)[1:-1]}
+        found |= {quote(url, safe=""), quote(url), quote_plus(url)}
+    return {form for form in found if len(form) >= SHORTEST}
 
 
 def _settle() -> None:

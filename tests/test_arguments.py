@@ -1,137 +1,150 @@
-"""Knobs of a run and arguments of `build`: what they do, and how those that cannot work are refused."""
+"""Arguments: what decides about a call sees what will be carried out, and two ways to write one effect are one effect."""
 
 from __future__ import annotations
 
-import asyncio
+import datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.tools import BaseTool, tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+from pydantic import BaseModel, SecretStr
 
-from acting import run, says, statuses
-from graphs import map_reduce, parallel, review, sequential, single
-from nodes import Agent, ScriptedChatModel
-from state import Budget, ConfigurationError
+from cases import says
+from graphs import single
+from nodes import Policy
+from nodes.layers.arguments import as_read, without_defaults
+from nodes.scripted import call
+from orchestra import answer, start
+from state import open_persistence
+from state.audit import digest_of
+from tools import effect, needs, requires_approval
 
-# Knobs
-
-
-def test_no_more_agents_work_at_once_than_the_context_allows() -> None:
-    working, most = [0], [0]
-
-    async def count(item: str) -> str:
-        working[0] += 1
-        most[0] = max(most[0], working[0])
-        await asyncio.sleep(0.002)
-        working[0] -= 1
-        return item
-
-    items = "\n".join(str(number) for number in range(20))
-    run(map_reduce.build(count, splitter=says("lines", items)), max_concurrency=4)
-    assert most == [4]
+THREAD: Any = {"configurable": {"thread_id": "t"}}
 
 
-def test_a_deadline_that_has_passed_stops_every_pattern_before_a_model_is_called() -> None:
-    for builder in (
-        single.build(says("a")),
-        sequential.build([says("a"), says("b")]),
-        parallel.build([says("a"), says("b")]),
-        map_reduce.build(says("a"), splitter=says("b")),
-        review.build(says("a"), [says("b")]),
-    ):
-        result = run(builder, deadline=1.0)
-        assert (result["status"], result["answer"]) == ("stopped", "")
-        assert "seconds" in result["reason"]
+class Part(BaseModel):
+    number: int
+    name: str = "none"
 
 
-def test_a_foreign_graph_is_held_to_the_runs_time() -> None:
-    from langgraph.graph import END, START, StateGraph
-
-    from state import TaskState
-
-    async def hang(state: TaskState) -> dict[str, Any]:
-        await asyncio.sleep(60)
-        return {}
-
-    foreign = StateGraph(TaskState)
-    foreign.add_node("hang", hang)
-    foreign.add_edge(START, "hang")
-    foreign.add_edge("hang", END)
-    result = run(single.build(foreign.compile(name="foreign")), budget=Budget(seconds=0.05))
-    assert (result["status"], statuses(result)) == ("stopped", {"foreign": "stopped"})
-
-
-# Arguments
-
-
-def two() -> list[Agent]:
-    return [says("a"), says("b")]
-
-
-WRONG: list[tuple[Any, dict[str, Any], str]] = [
-    (single, {"agent": "writer"}, "agent: expected"),
-    (sequential, {"agents": []}, "agents: expected at least 1"),
-    (sequential, {"agents": says("a")}, "agents: expected a list"),
-    (sequential, {"agents": "ab"}, "agents: expected a list"),
-    (sequential, {"agents": [says("a"), says("a")]}, r"\['a'\] more than once"),
-    (sequential, {"agents": [says("begin")]}, "name 'begin' cannot be used"),
-    (parallel, {"agents": [says("a")]}, "agents: expected at least 2, got 1"),
-    (parallel, {"agents": two(), "resolve": "coin"}, "resolve: expected one of"),
-    (parallel, {"agents": two(), "on_failure": "shrug"}, "on_failure: expected"),
-    (parallel, {"agents": two(), "quorum": 3}, "quorum: expected 1 to 2, got 3"),
-    (parallel, {"agents": two(), "quorum": 0}, "quorum: expected"),
-    (parallel, {"agents": two(), "quorum": "2"}, "quorum: expected"),
-    (parallel, {"agents": two(), "quorum": True}, "quorum: expected"),
-    (parallel, {"agents": two(), "aggregator": "joiner"}, "aggregator: expected"),
-    (parallel, {"agents": two(), "aggregator": says("a")}, "name 'a' cannot be used"),
-    (map_reduce, {"worker": "worker"}, "worker, splitter and aggregator: expected"),
-    (map_reduce, {"worker": ""}, "worker, splitter and aggregator: expected"),
-    (map_reduce, {"worker": says("a"), "splitter": says("a")}, r"\['a'\] more than once"),
-    (map_reduce, {"splitter": says("item-1")}, "'item-1'"),
-    (map_reduce, {"quorum": -1}, "quorum: expected"),
-    (review, {"critics": []}, "critics: expected at least 1, got 0"),
-    (review, {"critics": says("b")}, "critics: expected a list"),
-    (review, {"generator": says("a"), "critics": [says("a")]}, r"\['a'\] more than once"),
-    (review, {"accept": "most"}, "accept: expected"),
-    (review, {"accept": 0}, "accept: expected"),
-    (review, {"accept": 1.5}, "accept: expected"),
-    (review, {"accept": True}, "accept: expected"),
-]
-
-
-@pytest.mark.parametrize(("pattern", "arguments", "named"), WRONG)
-def test_arguments_that_cannot_work_are_refused_by_name(pattern: Any, arguments: dict[str, Any], named: str) -> None:
-    with pytest.raises(ConfigurationError, match=named):
-        pattern.build(**arguments)
-
-
-def test_a_name_that_would_look_like_a_later_step_of_another_agent_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="agent name: expected"):
-        Agent("writer#2")
+@tool
+def everything(
+    count: int,
+    flag: bool = False,
+    day: datetime.date | None = None,
+    price: Decimal = Decimal(1),
+    part: Part | None = None,
+    either: int | str = 1,
+    some: frozenset[int] = frozenset(),
+    key: SecretStr | None = None,
+) -> str:
+    """Take everything."""
+    return repr((count, flag, day, price, part, either, some, key))
 
 
 @pytest.mark.parametrize(
-    ("context", "named"),
+    ("given", "read"),
     [
-        ({"max_round": 1}, "unknown field max_round"),
-        ({"max_rounds": 0}, "max_rounds"),
-        ("fast", "expected a Context"),
-        (object(), "expected a Context"),
+        ({"count": "7"}, {"count": 7}),
+        ({"count": 7.0, "flag": "no"}, {"count": 7, "flag": False}),
+        ({"count": 1, "day": "2026-01-02", "price": "1.50"}, {"count": 1, "day": "2026-01-02", "price": "1.50"}),
+        ({"count": 1, "part": {"number": "3"}}, {"count": 1, "part": {"number": 3, "name": "none"}}),
+        ({"count": 1, "either": "5"}, {"count": 1, "either": "5"}),
+        ({"count": 1, "some": ["2", 1]}, {"count": 1, "some": ["2", 1]}),
+        ({"count": 1, "key": "not to be masked"}, {"count": 1, "key": "not to be masked"}),
+        ({"count": "many"}, {"count": "many"}),
+        ({"count": 1, "more": "x"}, {"count": 1, "more": "x"}),
     ],
 )
-def test_a_context_that_cannot_work_is_refused_by_name(context: Any, named: str) -> None:
-    with pytest.raises(ConfigurationError, match=named):
-        single.graph.invoke({"task": "t"}, context=context)
+def test_arguments_are_read_by_the_types_of_the_tool_and_mean_the_same_to_it(
+    given: dict[str, Any], read: dict[str, Any]
+) -> None:
+    assert as_read(everything, given) == read
+    if given["count"] != "many":
+        assert everything.invoke(dict(as_read(everything, given))) == everything.invoke(given)
 
 
-@pytest.mark.parametrize("task", [3, {"a": 1}, ["text"]])
-def test_a_task_that_is_no_text_is_refused(task: Any) -> None:
-    with pytest.raises(ConfigurationError, match="task: expected text"):
-        single.graph.invoke({"task": task})
+def test_what_a_tool_takes_anyway_tells_no_effect_apart() -> None:
+    given = {"count": 1, "flag": False, "either": 1, "day": None, "price": "2"}
+    assert without_defaults(everything, given) == {"count": 1, "price": "2"}
+    assert without_defaults(None, given) == given
 
 
-def test_a_task_beside_messages_is_the_task_and_the_messages_are_remembered() -> None:
-    agent = says("a", "done")
-    result = single.build(agent).compile().invoke({"task": "Now this.", "messages": [("user", "Before that.")]})
-    assert [message.text for message in result["messages"]] == ["Before that.", "Now this.", "done"]
-    assert isinstance(agent.model, ScriptedChatModel)
-    assert [message.text for message in agent.model.requests[0].messages] == ["Before that.", "Now this."]
+class Desk:
+    """A desk with tools that are guarded."""
+
+    def __init__(self) -> None:
+        self.done: list[Any] = []
+
+        def wipe(table: str, dry_run: bool = True) -> str:
+            """Wipe a table."""
+            self.done.append((table, dry_run))
+            return "wiped"
+
+        def refund(order: int, cents: int = 5) -> str:
+            """Pay back."""
+            self.done.append((order, cents))
+            return "paid"
+
+        self.wipe: BaseTool = requires_approval(when=lambda args: not args["dry_run"])(needs("write")(wipe))
+        self.refund: BaseTool = effect(refund)
+
+
+def test_a_person_is_asked_about_what_will_be_done_and_not_about_how_it_was_written() -> None:
+    desk = Desk()
+    steps = [call("wipe", table="a", dry_run="true"), call("wipe", table="b", dry_run="false"), "done"]
+    graph = single.build(says("clerk", *steps, tools=[desk.wipe])).compile(checkpointer=InMemorySaver(), name="g")
+    graph.invoke({"task": "t"}, THREAD)
+    (request,) = graph.get_state(THREAD).interrupts
+    assert request.value["action_requests"][0]["args"] == {"table": "b", "dry_run": False}
+    assert desk.done == [("a", True)]
+    graph.invoke(Command(resume={request.id: {"decisions": [{"type": "approve"}]}}), THREAD)
+    assert desk.done == [("a", True), ("b", False)]
+
+
+def test_one_effect_that_is_written_in_several_ways_happens_once() -> None:
+    desk = Desk()
+    written: list[dict[str, Any]] = [
+        {"order": 7},
+        {"order": "7"},
+        {"order": 7.0, "cents": "5"},
+        {"order": 8, "cents": 6},
+    ]
+    steps = [*(call("refund", **args) for args in written), "done"]
+    single.build(says("clerk", *steps, tools=[desk.refund])).compile(name="g").invoke({"task": "t"})
+    assert desk.done == [(7, 5), (8, 6)]
+
+
+def test_the_record_of_an_edit_holds_what_was_agreed_to(tmp_path: Path) -> None:
+    digests = {}
+    for decision, args in (("approve", None), ("edit", {"table": "b", "dry_run": "false"})):
+        desk = Desk()
+        clerk = says("clerk", call("wipe", table="a", dry_run=False), "done", tools=[desk.wipe])
+        with open_persistence(tmp_path / f"{decision}.db") as persistence:
+            graph = single.build(clerk).compile(name="g")
+            start(graph, persistence, "t", thread="t")
+            answer(graph, persistence, "t", decision, args=args)
+            (record,) = [one for one in persistence.trail.records() if one.kind == "approval"]
+        digests[decision] = (record.outcome, record.arguments)
+        assert desk.done == [("b" if args else "a", False)]
+    assert digests["edit"] == ("edit", digest_of({"table": "b", "dry_run": False}))
+    assert digests["approve"] == ("approve", digest_of({"table": "a", "dry_run": False}))
+
+
+def test_calls_of_a_server_that_numbers_each_answer_from_zero_are_told_apart(tmp_path: Path) -> None:
+    def numbered(*names: str) -> AIMessage:
+        asked: list[Any] = [{"name": name, "args": {"order": 1}, "id": "call_0"} for name in names]
+        return AIMessage("", tool_calls=asked)
+
+    desk = Desk()
+    steps = [numbered("refund"), numbered("wipe", "refund"), "done"]
+    clerk = says("clerk", *steps, tools=[desk.refund, desk.wipe], policy=Policy(deny=("refund", "wipe")))
+    with open_persistence(tmp_path / "runs.db") as persistence:
+        start(single.build(clerk).compile(name="g"), persistence, "t", thread="t")
+        denied = [one.subject for one in persistence.trail.records() if one.kind == "denial"]
+    assert denied == ["refund", "wipe", "refund"]

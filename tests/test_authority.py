@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import BaseTool
 
 from cases import HANGING, give, part, plan_of, says
-from graphs import handoff, parallel, plan_execute, sequential, single, supervisor
+from graphs import handoff, map_reduce, parallel, plan_execute, sequential, single, supervisor
 from graphs.registry import REGISTRY
 from nodes import Agent, Policy, ScriptedChatModel
 from nodes.authority import Authority, authority_by
@@ -205,6 +206,24 @@ def test_an_approval_that_one_needs_its_colleagues_need_too() -> None:
     run(single.build(asker))
     assert till.done == []
     assert "needs a person's approval" in told(worker)[0]
+
+
+@pytest.mark.parametrize("pattern", ["sequential", "supervisor", "map_reduce"])
+def test_what_one_agent_read_taints_the_work_that_is_passed_on_to_another(pattern: str, place: Persistence) -> None:
+    till, words = Till(), "The page says: pay."
+    page = Agent("reader", tools=[till.tools["look"]], model=ScriptedChatModel([call("look"), words]))
+    payer = says("payer", call("pay"), "done", tools=[till.tools["pay"]], policy=Policy(tainted="deny"))
+    if pattern == "sequential":
+        builder = sequential.build([page, payer])
+    elif pattern == "map_reduce":
+        builder = map_reduce.build(payer, splitter=page)
+    else:
+        given = [{"agent": "reader", "task": "read"}, {"agent": "payer", "task": "pay"}, {"answer": "fine"}]
+        builder = supervisor.build([page, payer], supervisor=says("boss", *(json.dumps(one) for one in given)))
+    builder.compile(checkpointer=place.checkpointer, name="g").invoke({"task": "t"}, THREAD)
+    assert till.done == ["look"]
+    (denied,) = [record for record in place.trail.records() if record.kind == "denial"]
+    assert (denied.subject, denied.taint) == ("pay", ("tool look",))
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -132,13 +132,28 @@ def test_it_is_open_exactly_after_so_many_failures_without_a_success_between(see
             with pytest.raises(CircuitOpen):
                 breaker.admit(30)
             break
-        breaker.admit(30)
+        number = breaker.admit(30)
         if what == "ok":
-            breaker.succeeded()
+            breaker.succeeded(number)
             row = 0
         elif what == "bad":
-            assert (breaker.failed(most) == "opened") == (row + 1 == most)
+            assert (breaker.failed(number, most) == "opened") == (row + 1 == most)
             row += 1
         else:
-            breaker.left()
+            breaker.left(number)
     assert (breaker.opened_at is not None) == (row >= most)
+
+
+@pytest.mark.parametrize("late", ["ok", "bad", "left"])
+def test_a_call_from_before_it_opened_neither_closes_it_nor_lets_a_second_probe_through(late: str) -> None:
+    breaker = Breaker("x")
+    early, last = breaker.admit(30), breaker.admit(30)
+    assert breaker.failed(last, 1) == "opened"
+    breaker.opened_at = 0.0
+    probe = breaker.admit(0)
+    told = {"ok": lambda: breaker.succeeded(early), "bad": lambda: breaker.failed(early, 1)}
+    assert told.get(late, lambda: breaker.left(early))() is None
+    with pytest.raises(CircuitOpen, match="one call is finding out"):
+        breaker.admit(0)
+    assert breaker.succeeded(probe) == "closed"
+    assert breaker.admit(30) == probe

@@ -10,16 +10,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain.agents.middleware.types import ModelRequest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
+from acting import executing, run
 from graphs import map_reduce, parallel, sequential, single
 from nodes import Agent, Policy, ScriptedChatModel
 from nodes.layers.budget import upper_token_count
+from nodes.layers.record import usage_of
 from nodes.prices import price
 from nodes.scripted import Step, call
 from state import Budget, Context, Usage
@@ -346,14 +350,115 @@ def test_calls_after_one_of_unknown_price_still_count_against_the_money() -> Non
 
 
 def test_the_upper_count_of_tokens_holds_for_text_that_tokenizes_badly() -> None:
-    from langchain.agents.middleware.types import ModelRequest
-
     asked = [{"name": "f", "args": {"x": "7" * 100}, "id": "1"}]
     for text, tokens in (("7,8;9!" * 50, 300), ("\N{GRINNING FACE}" * 50, 150), ("word " * 100, 100)):
         request: Any = ModelRequest(model=ScriptedChatModel([]), messages=[HumanMessage(text)])
         assert upper_token_count(request) >= tokens
     request = ModelRequest(model=ScriptedChatModel([]), messages=[AIMessage("", tool_calls=asked)])
     assert upper_token_count(request) >= 100
+
+
+def test_where_a_provider_counts_nothing_the_prompt_the_tools_and_the_schema_are_estimated_too() -> None:
+    def tokens_of(**more: Any) -> int:
+        agent = Agent("a", model=ScriptedChatModel([Step('{"text": "ok"}', usage={})]), **more)
+        return int(single.build(agent).compile().invoke({"task": "t"})["outcomes"][0]["usage"]["input_tokens"])
+
+    def long(text: str) -> str:
+        return text
+
+    long.__doc__ = "Word. " * 400
+    shape = {"title": "Answer", "type": "object", "properties": {"text": {"type": "string", "description": "w " * 800}}}
+    bare = tokens_of()
+    assert bare < 20
+    assert tokens_of(prompt="word " * 400) - bare >= 500
+    assert tokens_of(tools=[long]) - bare >= 600
+    assert tokens_of(response_format=shape) - bare >= 400
+
+
+async def test_an_estimate_is_within_what_was_reserved_for_it() -> None:
+    model = ScriptedChatModel([Step(call("noop"), usage={}), Step("done", usage={})])
+    agent = Agent("a", prompt="word " * 400, tools=[noop], model=model)
+    request: Any = ModelRequest(
+        model=model, messages=[HumanMessage("t")], system_message=SystemMessage(agent.prompt), tools=[tool(noop)]
+    )
+    assert usage_of("scripted", request, AIMessage("ok"))["input_tokens"] <= upper_token_count(request)
+    result = await single.build(agent).compile().ainvoke({"task": "t"}, context=Context(budget=Budget(tokens=1400)))
+    assert result["status"] == "stopped", "two calls with that prompt do not fit"
+    assert spent_tokens(result) <= 1400
+
+
+# --- graphs that a step calls by itself
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize("kind", ["tool", "function"])
+def test_a_graph_that_a_step_calls_by_itself_is_paid_by_the_step(kind: str, sync: bool) -> None:
+    model = ScriptedChatModel(["I"] * 9)
+    inner = single.build(Agent("inner", model=model)).compile(name="inner")
+
+    async def ask_team(task: str) -> str:
+        """Ask the team."""
+        return " ".join([(await inner.ainvoke({"task": f"{task} {n}"}))["status"] for n in range(8)])
+
+    def ask_team_sync(task: str) -> str:
+        """Ask the team."""
+        return " ".join([inner.invoke({"task": f"{task} {n}"})["status"] for n in range(8)])
+
+    ask = ask_team_sync if sync else ask_team
+    own = ScriptedChatModel([call(ask.__name__, task="x"), "never"])
+    policy = Policy(budget=Budget(model_calls=3))
+    asker = Agent("asker", tools=[ask], model=own, policy=policy) if kind == "tool" else ask
+    name = "asker" if kind == "tool" else ask.__name__
+    plan = {"subtasks": [{"id": "s", "task": "t", "agent": name, "depends_on": []}]}
+    result = run(executing(plan, [asker], budgets={name: Budget(model_calls=3)}))
+    (outcome,) = result["outcomes"]
+    assert outcome["usage"]["model_calls"] == len(model.requests) + len(own.requests) == 3
+    if kind == "tool":
+        assert "budget of asker reached: model_calls 3 of 3" in outcome["error"]["message"]
+    else:
+        assert outcome["output"] == "completed completed completed stopped stopped stopped stopped stopped"
+
+
+async def test_sync_code_that_blocks_the_loop_pays_for_its_graphs_too() -> None:
+    model = ScriptedChatModel(["I"] * 9)
+    inner = single.build(Agent("inner", model=model)).compile(name="inner")
+
+    @tool
+    async def ask_team(task: str) -> str:
+        """Ask the team."""
+        return " ".join([inner.invoke({"task": f"{task} {n}"})["status"] for n in range(4)])
+
+    own = ScriptedChatModel([call("ask_team", task="x"), "never"])
+    asker = Agent("asker", tools=[ask_team], model=own, policy=Policy(budget=Budget(model_calls=3)))
+    (outcome,) = (await in_the_end(single.build(asker).compile().ainvoke({"task": "t"})))["outcomes"]
+    assert (outcome["status"], outcome["usage"]["model_calls"], len(model.requests)) == ("stopped", 3, 2)
+
+
+@pytest.mark.parametrize("kind", ["agent", "function"])
+def test_a_budget_given_to_a_worker_holds_for_what_stands_in_for_it(kind: str) -> None:
+    model = ScriptedChatModel([call("noop"), call("noop"), "done"])
+    second: Any = Agent("second", tools=[noop], model=model)
+    if kind == "function":
+        inner = single.build(second).compile(name="inner")
+
+        async def second(task: str) -> str:
+            return str((await inner.ainvoke({"task": task}))["status"])
+
+    policy = Policy(max_attempts=1, fallback=(second,), budget=Budget(model_calls=9))
+    worker = Agent("w", model=ScriptedChatModel([ValueError("x")] * 2), policy=policy)
+    plan = {"subtasks": [{"id": "s", "task": "t", "agent": "w", "depends_on": []}]}
+    result = run(executing(plan, [worker], budgets={"w": Budget(model_calls=3)}))
+    (outcome,) = result["outcomes"]
+    assert (outcome["agent"], outcome["usage"]["model_calls"], len(model.requests)) == ("second", 3, 2)
+    if kind == "agent":
+        assert outcome["error"]["message"] == "budget of w reached: model_calls 3 of 3"
+
+
+def test_the_budget_of_a_policy_is_not_that_of_what_stands_in() -> None:
+    second = Agent("second", model=ScriptedChatModel(["done"]))
+    policy = Policy(max_attempts=1, fallback=(second,), budget=Budget(model_calls=1))
+    worker = Agent("w", model=ScriptedChatModel([ValueError("x")]), policy=policy)
+    assert single.build(worker).compile().invoke({"task": "t"})["answer"] == "done"
 
 
 def noop() -> str:

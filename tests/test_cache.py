@@ -17,6 +17,7 @@ from nodes.scripted import call
 from state import Budget, ConfigurationError, Context, open_persistence
 from state.labels import without_lines
 from tools import cached, effect
+from tools.marks import marks_of
 
 KEEP = Policy(cache=3600)
 
@@ -140,3 +141,33 @@ def test_what_changes_the_world_cannot_be_cached() -> None:
         cached(effect(pay))
     with pytest.raises(ConfigurationError, match="seconds above 0"):
         cached(pay, seconds=0)
+
+
+def test_two_tools_of_one_name_do_not_answer_for_each_other() -> None:
+    def search_in(text: str) -> Any:
+        def search(words: str) -> str:
+            """Search."""
+            return text
+
+        return cached(search)
+
+    board = says("board", call("search", words="x"), "done", tools=[search_in("confidential")])
+    guest = says("guest", call("search", words="x"), "done", tools=[search_in("public")])
+    ask(sequential.build([board, guest]).compile(name="g"))
+    assert isinstance(guest.model, ScriptedChatModel)
+    assert without_lines(guest.model.requests[-1].messages[-1].text) == "public"
+
+
+def town(city: str) -> str:
+    """Look a city up."""
+    return city
+
+
+def test_a_function_of_a_module_is_known_again_by_its_name() -> None:
+    def inner(city: str) -> str:
+        """Look a city up."""
+        return city
+
+    named = [marks_of(cached(one)).kept_as for one in (town, town, inner, inner)]
+    assert named[0] == named[1] == f"{__name__}:town"
+    assert len(set(named)) == 3

@@ -63,6 +63,14 @@ def refunds() -> list[int]:
         return [cents for (cents,) in database.execute("SELECT cents FROM refunds WHERE id > 1 ORDER BY id")]
 
 
+def noted(thread: str) -> dict[str, Any]:
+    """Return what is noted with a thread."""
+    with open_persistence("sqlite:///.orchestra/runs.db") as persistence:
+        facts = persistence.thread(thread)
+    assert facts is not None
+    return facts
+
+
 AS_ADA = ("--thread", "a", "--set", "customer=ada@example.com")
 
 
@@ -108,9 +116,9 @@ def test_a_conversation_goes_on_in_other_processes_with_all_that_was_said_before
     assert refunds() == [2000]
     with closing(sqlite3.connect(SHOP)) as database:
         turns = database.execute(
-            "SELECT number, desk FROM turns JOIN tickets ON id = ticket_id WHERE thread = 'a'"
+            "SELECT number, desk FROM turns JOIN tickets ON id = ticket_id WHERE thread LIKE 'a %'"
         ).fetchall()
-        (customer,) = database.execute("SELECT customer_id FROM tickets WHERE thread = 'a'").fetchone()
+        (customer,) = database.execute("SELECT customer_id FROM tickets WHERE thread LIKE 'a %'").fetchone()
     assert turns == [(1, "frontline"), (2, "order_desk"), (3, "refunds_desk"), (4, "order_desk"), (5, "frontline")]
     assert customer == 1
 
@@ -197,14 +205,23 @@ def test_wrong_settings_are_refused_with_what_can_be_set(options: tuple[str, ...
 def test_settings_are_kept_with_the_conversation() -> None:
     assert chat(BIG, options=(*AS_ADA, "--set", "refund_limit=200")).exit_code == 0
     assert refunds() == [10000]
-    with open_persistence("sqlite:///.orchestra/runs.db") as persistence:
-        facts = persistence.thread("a")
-    assert facts is not None
-    assert facts["recipe"]["build"] == {"customer": "ada@example.com", "refund_limit": 200}
+    assert noted("a")["recipe"]["build"] == {"customer": "ada@example.com", "refund_limit": 200}
     assert chat("Please refund 50 EUR for order 1006.", options=("--thread", "a")).exit_code == 0
     again = chat("hello", options=AS_ADA)
     assert again.exit_code == 2
     assert "has them already" in again.stderr
+
+
+def test_a_turn_by_run_keeps_the_settings_and_the_knobs_of_the_conversation() -> None:
+    assert chat("hello", options=(*AS_ADA, "--set", "refund_limit=1", "--budget-usd", "3")).exit_code == 0
+    before = noted("a")
+    words = ("--thread", "a", "--max-rounds", "7", "--approve-within", "2h", "--budget-tokens", "99000")
+    assert orchestra("run", "support", "Please refund 50 EUR for order 1006.", *words).exit_code == 3  # not below 1 EUR
+    assert refunds() == []
+    after = noted("a")
+    assert after["recipe"] == before["recipe"]
+    told = {"max_rounds": 7, "approval_expires": 7200, "budget": {"usd": 3, "tokens": 99000}}
+    assert after["context"] == {**before["context"], **told}
 
 
 def test_a_thread_of_another_pattern_is_refused() -> None:

@@ -310,6 +310,24 @@ def test_an_unknown_thread_is_one_line_and_makes_no_database(arguments: list[str
     assert "`orchestra threads` lists them" in orchestra(*arguments, "nowhere").stderr
 
 
+def test_another_turn_asks_and_writes_as_the_first_one_did(docs: str) -> None:
+    words = ("run", "research", QUESTION, "--thread", "t")
+    first = orchestra(*words, "--corpus", docs, "--approve", "--approve-within", "2h", "--out", "answer.md")
+    assert first.exit_code == 3, first.stderr
+    assert orchestra("approve", "t").exit_code == 0
+    Path("answer.md").unlink()
+    assert orchestra(*words).exit_code == 3
+    with open_persistence("sqlite:///.orchestra/runs.db") as place:
+        facts = place.thread("t")
+    assert facts is not None
+    assert facts["context"]["approval_expires"] == 7200
+    assert orchestra("approve", "t").exit_code == 0
+    assert Path("answer.md").exists()
+    assert orchestra(*words, "--out", "other.md").exit_code == 3
+    assert orchestra("approve", "t").exit_code == 0
+    assert Path("other.md").exists()
+
+
 def test_a_thread_of_another_pattern_is_not_taken_over() -> None:
     orchestra("run", "single", "hi", "--thread", "t")
     result = orchestra("run", "parallel", "hi", "--thread", "t")

@@ -219,6 +219,8 @@ def test_one_approval_of_an_effect_in_doubt_is_good_for_one_attempt(
         assert till.paid == [5, 5]
         assert decision(graph, "respond", message="twice")["answer"] == "done"
         assert till.paid == [5, 5]
+        told = [(one.subject, one.outcome) for one in persistence.trail.records() if one.kind == "approval"]
+        assert told == [("pay", "approve"), ("pay", "respond")]
 
 
 @pytest.mark.parametrize("found", ["paid, says the bank", True, None, False])

@@ -17,6 +17,7 @@ from langgraph.graph import END, START
 from langgraph.runtime import RunControl
 from langgraph.types import Command
 
+from acting import fails
 from cases import part, plan_of
 from nodes import Agent, HumanAgent, Policy, ScriptedChatModel
 from nodes.executor import execute_node
@@ -199,6 +200,19 @@ async def test_a_failure_skips_what_needed_it_with_the_cause_and_loses_nobody_el
     assert [name for name, outcome in by_id.items() if outcome["status"] == "ok"] == ["a", "c", "d", "e"]
     assert (by_id["needs_b"]["status"], by_id["further"]["status"]) == ("skipped", "skipped")
     assert "no b today" in by_id["needs_b"]["error"]["message"]
+    assert by_id["further"]["error"]["message"] == "needs needs_b"
+
+
+async def test_the_reasons_of_a_large_plan_that_fails_at_once_stay_short() -> None:
+    names = [f"t{number}" for number in range(50)]
+    plan = plan_of(*(part(name, "w", *names[max(0, at - 20) : at]) for at, name in enumerate(names)))
+    result = await builder_of(plan, [fails("w")]).compile().ainvoke({"task": "t"})
+    messages = [outcome["error"]["message"] for outcome in result["outcomes"][1:]]
+    assert (messages[0], messages[20]) == (
+        "needs t0 failed (ValueError: broken)",
+        "needs t1; needs t2; needs t3; needs t4; needs t5; and 15 more",
+    )
+    assert max(map(len, messages)) < 100
 
 
 async def test_fail_fast_ends_a_sibling_that_hangs_and_begins_nothing_more() -> None:

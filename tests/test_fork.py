@@ -17,9 +17,9 @@ from langgraph.types import Command, interrupt
 from cases import ANSWERS, ASKING, part, plan_of, says, script
 from graphs import plan_execute, sequential, single
 from graphs.registry import REGISTRY
-from nodes import HumanAgent
+from nodes import Agent, HumanAgent, ScriptedChatModel
 from nodes.scripted import call
-from orchestra import answer, fork, history, resume, start
+from orchestra import answer, fork, history, inject, resume, start
 from orchestra.__main__ import command
 from orchestra.forks import find_checkpoint, short_names
 from state import Context
@@ -28,6 +28,7 @@ from state.loop import run_sync
 from state.persistence import Persistence, open_persistence
 from state.storage.locks import thread_held
 from state.storage.pruning import Lineage
+from state.storage.signals import Signals, signals_of
 from storage import KINDS, Talk, fresh_url, on, reply, talk_graph, texts
 from tools import effect
 
@@ -222,6 +223,96 @@ def test_a_change_that_the_graph_does_not_take_is_refused_and_leaves_no_fork(
     with pytest.raises(ConfigurationError, match=said):
         fork(graph, file, "t", at=1, to="f", values=values, as_node=as_node)
     assert [info["thread"] for info in file.threads()] == ["t"]
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_moment_after_one_node_can_be_forked_with_a_changed_channel_and_goes_on_to_the_end(
+    name: str, file: Persistence
+) -> None:
+    context = Context(model="extractive")
+    graph = REGISTRY[name].load().build().compile(name=name)
+    ended = start(graph, file, "What is a closure, and what is a generator?", thread="t", context=context)
+    moments, ran = history(graph, file, "t"), set[str]()
+    for number, moment in enumerate(moments):
+        to, values = f"f{number}", {"goal": "What is a decorator?"}
+        if len(ran) > 1:
+            with pytest.raises(ConfigurationError, match=f"{', '.join(sorted(ran))} ran last.*as_node"):
+                fork(graph, file, "t", at=moment.checkpoint, to=to, values=values)
+            fork(graph, file, "t", at=moment.checkpoint, to=to, values=values, as_node=min(ran))
+        else:
+            fork(graph, file, "t", at=moment.checkpoint, to=to, values=values)
+        stands = history(graph, file, to)[-1]
+        assert stands.next == (("begin",) if moment.next == ("__start__",) else moment.next)
+        again = fork(graph, file, to, at=stands.checkpoint, values=values)
+        assert history(graph, file, again)[-1].next == stands.next
+        assert resume(graph, file, to, context=context).status == ended.status
+        assert (file.thread(to) or {})["task"] == "What is a decorator?"
+        ran = set(moment.next)
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+@pytest.mark.parametrize("following", ["__start__", "begin"])
+@pytest.mark.parametrize("channel", ["goal", "task"])
+def test_before_a_turn_has_begun_a_fork_changes_what_it_is_given(
+    channel: str, following: str, turn: int, file: Persistence
+) -> None:
+    async def echo(task: str) -> str:
+        return f"did: {task}"
+
+    graph: Any = sequential.build([echo]).compile(name="g")
+    for given in ("first", "second"):
+        start(graph, file, {"task": given, "messages": [("human", f"{given}, as said")]}, thread="t")
+    at = [moment for moment in history(graph, file, "t") if moment.next == (following,)][turn]
+    made = fork(graph, file, "t", at=at.checkpoint, values={channel: "walk"})
+    assert (file.thread(made) or {})["task"] == "walk"
+    assert "did: walk" in resume(graph, file, made).answer
+    said = [
+        message.text
+        for message in graph.copy({"checkpointer": file.checkpointer}).get_state(on(made)).values["messages"]
+    ]
+    assert "second, as said" in said if turn else "first, as said" in said
+    for values, why in (({"outcomes": []}, "given only messages, task"), ({channel: " "}, "the task as text")):
+        with pytest.raises(ConfigurationError, match=why):
+            fork(graph, file, "t", at=at.checkpoint, to="f", values=values)
+        assert file.thread("f") is None
+
+
+def test_a_change_is_routed_by_the_knobs_of_its_thread_and_can_lead_to_a_person(file: Persistence) -> None:
+    graph = ASKING["handoff"](REGISTRY["handoff"].load(), HumanAgent("person")).compile(name="g")
+    start(graph, file, "the task", thread="t", context=Context(max_handoffs=0))
+    (at,) = (moment for moment in history(graph, file, "t") if moment.next == ("finish",))
+    made = fork(graph, file, "t", at=at.checkpoint, values={"goal": "again"})
+    assert history(graph, file, made)[-1].next == ("finish",)
+    saved = graph.copy({"checkpointer": file.checkpointer})
+    saved.update_state(on("t", checkpoint_ns="", checkpoint_id=at.checkpoint), {"goal": "again"})
+    assert saved.get_state(on("t")).next == ("person",)
+
+
+def test_a_fork_is_told_what_its_thread_was_told_and_is_not_asked_to_halt(persistence: Persistence) -> None:
+    model = ScriptedChatModel(["A", "B", "B", "B", "B", "C"])
+    context = Context(model=model)
+    graph = sequential.build([Agent("a"), HumanAgent("h"), Agent("b")]).compile(name="g")
+
+    def told() -> list[str]:
+        heard = "\n".join(message.text for message in model.requests[-1].messages)
+        return [guidance for guidance in ("In French.", "In verse.") if guidance in heard]
+
+    start(graph, persistence, "go", thread="t", context=context)
+    inject(graph, persistence, "t", "In French.")
+    signals = signals_of(persistence.checkpointer)
+    assert signals is not None
+    run_sync(signals.halt("t", "stop"))
+    early = fork(graph, persistence, "t", at=history(graph, persistence, "t")[-1].checkpoint, to="early")
+    answer(graph, persistence, early, "respond", message="ok", context=context)
+    assert told() == ["In French."]
+    answer(graph, persistence, "t", "respond", message="ok", context=context)
+    assert told() == ["In French."]
+    inject(graph, persistence, "t", "In verse.")
+    (at,) = (moment for moment in history(graph, persistence, "t") if moment.next == ("b",))
+    late = fork(graph, persistence, "t", at=at.checkpoint, to="late")
+    assert resume(graph, persistence, late, context=context).status == "completed"
+    assert told() == ["In French.", "In verse."]
+    assert [halt.thread for halt in Signals(signals.place).halts()] == []
 
 
 def test_a_checkpoint_is_found_by_its_step_its_id_and_a_beginning_or_ending_that_no_other_has(

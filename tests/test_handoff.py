@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
+from pydantic import BaseModel
 
 from acting import fails, run, says, statuses, told
 from graphs import handoff, single
 from nodes import Agent, Policy, ScriptedChatModel
 from nodes.scripted import Step, call, calls
-from state import ConfigurationError, Context
+from orchestra import start
+from state import ConfigurationError, Context, open_persistence
 from tools import create_handoff_tool
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "t"}}
@@ -158,6 +161,33 @@ def test_functions_hand_over_by_a_structured_answer_and_own_tools_are_all_an_age
     assert (result["answer"], result["structured"]["transfers"][0]["reason"]) == ("done", "By rule.")
     assert isinstance(b.model, ScriptedChatModel)
     assert b.model.requests[0].tool_names == ["transfer_to_front"]
+
+
+class Wish(BaseModel):
+    transfer_to: str
+    reason: str = ""
+
+
+def test_an_agent_hands_over_by_its_tools_alone_where_it_is_decided_whether_it_may() -> None:
+    front = says("front", '{"transfer_to": "boss", "reason": "x"}', response_format=Wish, policy=Policy(allow=()))
+    result = run(handoff.build([front, says("boss")], entry="front"))
+    assert result["structured"]["path"] == ["front"]
+    assert result["structured"]["transfers"] == []
+
+
+def test_control_that_moves_without_a_tool_is_in_the_audit_trail_once(tmp_path: Path) -> None:
+    async def front(task: str) -> dict[str, str]:
+        return {"transfer_to": "b", "reason": "By rule."}
+
+    b = Agent("b", model=ScriptedChatModel([ValueError("broken")] * 2), policy=Policy(max_attempts=1))
+    with open_persistence(tmp_path / "runs.db") as persistence:
+        graph = handoff.build([front, b], entry="front").compile(name="g")
+        start(graph, persistence, "t", thread="t")
+        records = [
+            (one.agent, one.subject, one.outcome) for one in persistence.trail.records() if one.kind == "handoff"
+        ]
+    there = ("front", "b", "handed over")
+    assert records == [there, ("b", "front", "given back"), there]
 
 
 def test_wrong_arguments_are_refused() -> None:

@@ -43,6 +43,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Persistenc
         yield persistence
 
 
+@pytest.fixture
+def docs() -> str:
+    folder = Path("docs")
+    folder.mkdir()
+    (folder / "bees.md").write_text("# Bees\n\nThe queen of a honey bee colony lays up to 2000 eggs a day in summer.\n")
+    return "docs"
+
+
 def person(name: str, place: Persistence, **terms: Any) -> Any:
     return single.build(HumanAgent(name, **terms)).compile(place.checkpointer, name=f"desk of {name}")
 
@@ -136,6 +144,29 @@ def test_all_that_expired_is_decided_at_once_where_the_command_can(place: Persis
     swept = orchestra.expire(place)
     assert (swept.decided, [request.thread for request in swept.left]) == ([], ["of a program"])
     assert len(orchestra.requests(place)) == 2
+
+
+def three_that_expired(place: Persistence, docs: str, clock: Clock) -> None:
+    """Let the requests of three threads expire, of which the first two cannot be built any more."""
+    recipe = Recipe(name="research", build=approval_arguments(REGISTRY["research"]))
+    context = Context(approval_expires=HOUR, corpus=str(Path(docs).absolute()))
+    for thread in ("gone", "changed", "well"):
+        graph = recipe.graph(place)
+        orchestra.start(graph, place, "How many eggs?", thread=thread, context=context, facts=recipe.facts())
+        clock(60)
+    place.note_thread("gone", recipe=Recipe(name="no such team").model_dump())
+    place.note_thread("changed", recipe=Recipe(name="research", build={"no_such_argument": True}).model_dump())
+    clock(HOUR)
+
+
+def test_a_thread_that_cannot_be_taken_up_keeps_no_other_from_it(place: Persistence, docs: str, clock: Clock) -> None:
+    three_that_expired(place, docs, clock)
+    swept = orchestra.expire(place)
+    assert [request.thread for request in swept.decided] == ["well"]
+    assert [request.thread for request in swept.left] == ["gone", "changed"]
+    assert "'no such team'" in swept.left[0].reason
+    assert "TypeError" in swept.left[1].reason
+    assert [request.thread for request in orchestra.requests(place)] == ["gone", "changed"]
 
 
 # --- requests of others, in each form
@@ -271,14 +302,6 @@ def typed(*arguments: str) -> Result:
     return CliRunner().invoke(command, arguments)
 
 
-@pytest.fixture
-def docs() -> str:
-    folder = Path("docs")
-    folder.mkdir()
-    (folder / "bees.md").write_text("# Bees\n\nThe queen of a honey bee colony lays up to 2000 eggs a day in summer.\n")
-    return "docs"
-
-
 def test_the_command_lists_requests_and_says_what_to_do(docs: str) -> None:
     assert "Nobody is asked anything" in typed("requests").stderr
     assert json.loads(typed("requests", "--json").stdout) == []
@@ -331,6 +354,23 @@ def test_the_command_takes_the_default_of_what_expired(words: tuple[str, ...], d
     assert "decided: reject" in taken.stderr if words[0] == "requests" else taken.exit_code == 4
     assert json.loads(typed("requests", "--json").stdout) == []
     assert json.loads(typed("show", "bees", "--json").stdout)["reason"].startswith("rejected")
+
+
+def test_the_command_tells_what_it_left_and_why(docs: str, clock: Clock) -> None:
+    with open_place(DEFAULT_DB) as place:
+        three_that_expired(place, docs, clock)
+        person("ann", place, due=HOUR).invoke({"task": "Which day?"}, config_of("of a program"))
+    clock(HOUR)
+    told = json.loads(typed("requests", "--expire", "--json").stdout)
+    assert {name: [request["thread"] for request in told[name]] for name in told} == {
+        "decided": ["well"],
+        "left": ["gone", "changed", "of a program"],
+        "open": ["gone", "changed", "of a program"],
+    }
+    assert told["left"][2]["reason"] == "go on with it where it was started"
+    shown = typed("requests", "--expire")
+    assert shown.exit_code == 0
+    assert re.search(r"gone: \w+ expired and was left: .*'no such team'", shown.stderr)
 
 
 def test_a_late_answer_by_a_program_names_the_thread(place: Persistence, clock: Clock) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
+from langgraph.types import Command
 
 from cases import says
 from graphs import single
@@ -21,6 +24,7 @@ from state.labels import without_lines
 from state.persistence import open_persistence
 from state.storage.items import results_of
 from storage import KINDS, fresh_url
+from tools import trusted
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "t"}}
 TEXT = "".join(f"line {number}\n" for number in range(200_000))
@@ -51,7 +55,7 @@ def test_a_large_result_is_shown_in_part_and_any_part_of_it_can_be_read() -> Non
     middle = len(TEXT) // 2
     steps = [call("fetch", url="x"), call("read_result", name=kept, start=middle), "done"]
     agent = says("reader", *steps, tools=[fetch], policy=Policy(allow=("fetch",)))
-    part = read_all(agent, store=store)[1]
+    part = without_lines(read_all(agent, store=store)[1])
     assert part.startswith(TEXT[middle : middle + PAGE])
     assert f"start={middle + PAGE}" in part
 
@@ -91,6 +95,111 @@ def test_a_result_that_no_text_can_hold_is_kept_without_harm() -> None:
 
     (shown,) = read_all(says("reader", call("broken", url="x"), "done", tools=[broken]), store=InMemoryStore())
     assert shown.encode("utf-8")
+
+
+# --- results in blocks
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+
+def blocks_from(blocks: list[Any]) -> BaseTool:
+    @tool
+    def fetch(tool_call_id: Annotated[str, InjectedToolCallId]) -> Any:
+        """Fetch a page."""
+        result = ToolMessage(blocks, tool_call_id=tool_call_id)
+        # Of a plain result LangChain makes JSON where a block is a bare text.
+        return Command(update={"messages": [result]}) if any(isinstance(one, str) for one in blocks) else result
+
+    return fetch
+
+
+@pytest.mark.parametrize("block", ["x" * 30_000, {"type": "text", "text": "x" * 30_000}])
+def test_a_result_in_a_hundred_blocks_of_text_is_shown_in_part_and_kept_whole(block: Any) -> None:
+    store = InMemoryStore()
+    agent = says("reader", call("fetch"), "done", tools=[blocks_from([block] * 100)])
+    (shown,) = read_all(agent, store=store)
+    assert len(without_lines(shown)) < MAX_RESULT + 200
+    (item,) = store.search(results_of("t"))
+    assert (item.key, item.value["text"]) == (name_in(shown), "\n".join(["x" * 30_000] * 100))
+
+
+@pytest.mark.parametrize("with_store", [True, False])
+def test_pictures_stay_where_the_text_beside_them_is_too_long(with_store: bool) -> None:
+    blocks = [{"type": "text", "text": "x" * 30_000}, IMAGE, {"type": "text", "text": "y" * 30_000}, IMAGE]
+    agent = says("reader", call("fetch"), "done", tools=[blocks_from(blocks)])
+    (shown,) = read_all(agent, store=InMemoryStore() if with_store else None)
+    assert len(without_lines(shown)) < MAX_RESULT + 300
+    assert isinstance(agent.model, ScriptedChatModel)
+    content: Any = agent.model.requests[-1].messages[-1].content
+    assert [block for block in content if block["type"] != "text"] == [IMAGE, IMAGE]
+
+
+def test_blocks_that_are_not_too_long_stay_as_they_are() -> None:
+    agent = says("reader", call("fetch"), "done", tools=[blocks_from([{"type": "text", "text": "a"}, IMAGE, "b"])])
+    read_all(agent, store=InMemoryStore())
+    assert isinstance(agent.model, ScriptedChatModel)
+    assert agent.model.requests[-1].messages[-1].content[1:-1] == [{"type": "text", "text": "a"}, IMAGE, "b"]
+
+
+def test_a_large_message_in_a_command_is_shown_in_part_and_kept() -> None:
+    @tool
+    def fetch(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command[Any]:
+        """Fetch a page."""
+        return Command(update={"messages": [ToolMessage(TEXT, tool_call_id=tool_call_id)]})
+
+    store = InMemoryStore()
+    (shown,) = read_all(says("reader", call("fetch"), "done", tools=[fetch]), store=store)
+    assert len(without_lines(shown)) < MAX_RESULT + 200
+    (item,) = store.search(results_of("t"))
+    assert (item.key, item.value["text"]) == (name_in(shown), TEXT)
+
+
+# --- where a page is from
+
+
+def read_on(store: InMemoryStore) -> tuple[str, dict[str, Any]]:
+    """Read a page of what a thread has kept in a later turn of it; return what was shown, and the outcome."""
+
+    def small(url: str) -> str:
+        """Fetch a small page."""
+        return "small"
+
+    (item,) = store.search(results_of("t"))
+    steps = [call("small", url="x"), call("read_result", name=item.key), "done"]
+    agent = says("later", *steps, tools=[trusted(small)])
+    graph = single.build(agent).compile(InMemorySaver(), store=store, name="g")
+    outcome = graph.invoke({"task": "t"}, THREAD)["outcomes"][0]
+    assert isinstance(agent.model, ScriptedChatModel)
+    return agent.model.requests[-1].messages[-1].text, outcome
+
+
+def test_a_page_that_is_read_on_is_labelled_and_taints_as_the_first_one_did() -> None:
+    store = InMemoryStore()
+    read_all(says("reader", call("fetch", url="x"), "done", tools=[fetch]), store=store)
+    shown, outcome = read_on(store)
+    assert re.match(r"\[data [0-9a-f]{8} from tool fetch\]\nline 0\n", shown)
+    assert outcome["taint"] == ["tool fetch"]
+
+
+def test_the_same_text_from_a_trusted_tool_does_not_make_what_came_from_outside_trusted() -> None:
+    def note(url: str) -> str:
+        """Read our own note."""
+        return TEXT
+
+    store = InMemoryStore()
+    steps = [call("fetch", url="x"), call("note", url="x"), "done"]
+    read_all(says("reader", *steps, tools=[fetch, trusted(note)]), store=store)
+    shown, outcome = read_on(store)
+    assert shown.startswith("[data ")
+    assert outcome["taint"] == ["tool fetch"]
+
+
+def test_what_an_earlier_version_kept_can_be_read() -> None:
+    store = InMemoryStore()
+    store.put(results_of("t"), "abc", {"text": "an old text"})
+    shown, outcome = read_on(store)
+    assert (shown, outcome.get("taint", [])) == ("an old text", [])
 
 
 @pytest.mark.parametrize("kind", KINDS)

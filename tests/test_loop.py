@@ -19,6 +19,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
 
 from graphs import parallel, sequential, single
 from nodes import Agent, ScriptedChatModel
@@ -256,9 +257,20 @@ def raising(error: BaseException, *, sync: bool) -> Any:
 
 
 @pytest.mark.parametrize("sync", [True, False])
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), Unusual()])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Unusual()])
 def test_what_is_no_exception_reaches_the_caller_and_the_door_stays_open(error: BaseException, sync: bool) -> None:
-    graph = graph_of(raising(error, sync=sync))
+    assert_it_reaches_the_caller(error, graph_of(raising(error, sync=sync)))
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_graph_of_others_that_exits_reaches_the_caller_and_the_door_stays_open(sync: bool) -> None:
+    """A tool or a function that exits fails instead: see `test_foreign_tools.py`."""
+    error = SystemExit(3)
+    theirs = StateGraph(MessagesState).add_node("leave", raising(error, sync=sync)).add_edge(START, "leave")
+    assert_it_reaches_the_caller(error, graph_of(theirs.compile(name="theirs")))
+
+
+def assert_it_reaches_the_caller(error: BaseException, graph: Any) -> None:
     with pytest.raises(type(error)):
         graph.invoke({"task": "t"})
     with pytest.raises(type(error)):

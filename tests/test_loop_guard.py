@@ -80,3 +80,60 @@ def test_long_arguments_are_the_same_only_when_they_are_equal() -> None:
 
 def test_an_agent_without_tools_is_never_stopped() -> None:
     assert run(single.build(Agent("a", model=ScriptedChatModel(["done"]))))["answer"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("6*7", "6+7"),
+        ("6+7", "6-7"),
+        ("a<b", "a>b"),
+        ("-5", "5"),
+        ("10/3", "3/10"),
+        ("x²", "x³"),
+        ("a-b", "b-a"),
+        ("C++ tutorial", "C# tutorial"),
+        ("Kiel to Bonn", "Bonn to Kiel"),
+        ("EUR USD", "USD EUR"),
+        ("trains from Kiel to Bonn tomorrow", "trains from Bonn to Kiel tomorrow"),
+        ("what is minus 5 and 3 together", "what is minus 3 and 5 together"),
+        ("turn the lamp in the hall on", "turn the lamp in the hall off"),
+        ("cats and dogs", "cats or dogs"),
+    ],
+)
+def test_what_differs_in_an_operator_a_symbol_or_the_order_is_not_the_same(first: str, second: str) -> None:
+    assert not same_arguments({"x": first}, {"x": second})
+    assert not same_arguments({"x": second}, {"x": first})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Python  List", "python list"),
+        ("6 * 7", "6  * 7"),
+        ("Could you look up the price of the ticket?", "Look up the ticket's price."),
+        ("find the weather report for Bern", "the weather report for Bern, find it"),
+    ],
+)
+def test_prose_in_other_words_and_other_spaces_are_the_same(first: str, second: str) -> None:
+    assert same_arguments({"x": first}, {"x": second})
+
+
+def test_an_agent_that_calculates_with_the_same_numbers_goes_on() -> None:
+    sums = ("6*7", "6+7", "6-7", "6/7")
+    one = agent(*(call("look", query=text) for text in sums), "done")
+    assert (run(single.build(one))["answer"], looked) == ("done", list(sums))
+
+
+@pytest.mark.parametrize(
+    "queries",
+    [
+        ["the height of the tower in Bern", "what is the tower's height in Bern"],
+        ["the height of the tower in Bern", "rain in Basel this week", "the price of a ticket to Chur"],
+    ],
+)
+def test_a_circle_of_prose_is_a_loop_whatever_words_it_is_told_in(queries: list[str]) -> None:
+    one = agent(*(call("look", query=query) for query in [*queries, *(f"Please: {query}" for query in queries)] * 3))
+    result = run(single.build(one))
+    assert result["status"] == "stopped"
+    assert "LoopDetected" in result["reason"]

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 import pytest
+from httpx import Timeout
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
 
+from graphs import single
+from nodes import Agent, Policy
 from nodes.models import aload_model, default_model, describe_model, forbid_network_models, load_model
 from nodes.scripted import ScriptedChatModel
 from state.errors import ModelError
@@ -46,6 +51,21 @@ def upstage(monkeypatch: pytest.MonkeyPatch) -> type[ChatUpstage]:
     monkeypatch.setitem(sys.modules, "langchain_upstage", package)
     monkeypatch.setattr(ChatUpstage, "__module__", "langchain_upstage.chat_models")
     return ChatUpstage
+
+
+@contextmanager
+def patient(kind: type[ChatUpstage]) -> Iterator[list[float]]:
+    """Give the timeout of each model that is built."""
+    timeouts: list[float] = []
+    build = kind.__init__
+
+    def note(self: ChatUpstage, **fields: Any) -> None:
+        timeouts.append(fields["timeout"])
+        build(self, **fields)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "__init__", note)
+        yield timeouts
 
 
 def openai(name: str = "openai:gpt-5-mini", **overrides: Any) -> ChatOpenAI:
@@ -82,7 +102,7 @@ def test_the_default_follows_the_environment_at_the_time_of_the_call(
 def test_an_openai_model_has_a_timeout_no_retries_and_usage_in_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     model = openai("openai:gpt-4o", temperature=0.5)
-    assert (model.model_name, model.request_timeout, model.max_retries) == ("gpt-4o", 30.0, 0)
+    assert (model.model_name, model.request_timeout, model.max_retries) == ("gpt-4o", Timeout(35, connect=30), 0)
     assert (model.stream_usage, model.temperature) == (True, 0.5)
     assert openai("openai:ft:gpt-5:org::id").model_name == "ft:gpt-5:org::id"
     assert openai(request_timeout=5).request_timeout == 5
@@ -170,6 +190,27 @@ def test_other_providers_load_when_installed_with_a_timeout_and_without_retries(
     assert isinstance(model, upstage)
     assert (model.model, model.timeout, model.max_retries) == ("solar", 5, 0)
     assert describe_model(model) == "upstage:solar"
+
+
+async def test_a_model_waits_longer_than_the_call_it_is_loaded_for_and_reaches_its_server_as_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    patient = await aload_model("openai:gpt-5-mini", call_limit=120)
+    assert isinstance(patient, ChatOpenAI)
+    assert patient.request_timeout == Timeout(125, connect=30)
+    assert await aload_model("openai:gpt-5-mini", call_limit=120) is patient
+    assert await aload_model("openai:gpt-5-mini", call_limit=10) is load_model("openai:gpt-5-mini") is not patient
+    assert await aload_model("extractive", call_limit=120) is load_model("extractive")
+
+
+@pytest.mark.parametrize("stands_in", [False, True], ids=["its own model", "a fallback"])
+def test_a_policy_s_timeout_comes_before_that_of_the_client(stands_in: bool, upstage: type[ChatUpstage]) -> None:
+    own = ScriptedChatModel([ValueError("broken")]) if stands_in else "upstage:solar"
+    agent = Agent("a", model=own, policy=Policy(timeout=300, fallback=("upstage:solar",) if stands_in else ()))
+    with patient(upstage) as timeouts:
+        assert single.build(agent).compile().invoke({"task": "t"})["answer"] == "hi"
+    assert timeouts == [305.0]
 
 
 def test_models_are_shared_until_name_overrides_or_environment_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,6 +160,23 @@ def test_one_of_ten_failed_and_nine_are_kept_whatever_the_policy(options: Any, s
         assert sum(outcome["status"] == "ok" for outcome in result["outcomes"][1:11]) == 9
 
 
+def test_why_a_large_plan_failed_is_told_once_and_the_rest_only_names_what_it_needs() -> None:
+    names = [f"t{number}" for number in range(50)]
+    plan = plan_of(*(part(name, "x", *names[:at]) for at, name in enumerate(names)))
+    result = run(plan_execute.build([fails("x")], planner=says("planner", plan)), max_items=50, max_replans=0)
+    assert result["reason"].startswith("t0 failed (ValueError: broken); t1 skipped (DependencyFailed: needs t0); ")
+    assert result["reason"].count("broken") == 1
+    assert len(result["reason"]) < 4_000
+
+
+def test_a_planner_reads_why_something_failed_once() -> None:
+    plan = plan_of(part("a", "y"), part("b", "x", "a"), part("c", "x", "b"))
+    planner = says("planner", plan, plan)
+    run(plan_execute.build([says("x"), fails("y")], planner=planner, synthesizer=joiner()), max_replans=1)
+    assert told(planner, 1).count("broken") == 1
+    assert "- c skipped (DependencyFailed: needs b)" in told(planner, 1)
+
+
 def test_the_workers_may_speak_before_there_is_a_plan() -> None:
     planner, x, y = says("planner", plan_of(part("a", "x"))), says("x", "Mind the tide.", "of a"), says("y", "Nothing.")
     result = run(plan_execute.build([x, y], planner=planner, discuss=True))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 
@@ -21,6 +21,7 @@ from graphs import parallel, sequential, single
 from graphs.registry import REGISTRY
 from nodes import Agent, HumanAgent, ScriptedChatModel
 from nodes.human import ask
+from nodes.scripted import call
 from nodes.turn import begin_node, conclude
 from orchestra.runs import astand
 from state import (
@@ -40,6 +41,7 @@ from state.graph import Pattern, PatternBuilder
 from state.loop import run_sync
 from state.persistence import Persistence
 from state.task import TaskState
+from tools import requires_approval
 
 
 @pytest.fixture
@@ -305,6 +307,92 @@ def test_a_thread_that_ended_before_its_task_was_taken_starts_over(place: Persis
         place.note_thread("new", task="two", status="running", after=done)
         orchestra.resume(single.graph, place, "new", context=context)
     assert model.requests[1].messages[-1].text == "two"
+
+
+class Died(BaseException):
+    """The end of a process, as far as what it had noted is concerned."""
+
+
+def cut_off(graph: Any, place: Persistence, task: Any, **options: Any) -> dict[str, Any]:
+    """Start a run that ends once it is noted and before the graph has its input; return what is noted."""
+
+    def die(event: Event) -> None:
+        if event["kind"] == "noted":
+            raise Died
+
+    with pytest.raises(Died):
+        orchestra.start(graph, place, task, thread="t", on_event=die, **options)
+    return place.thread("t") or {}
+
+
+def asked(model: ScriptedChatModel) -> list[tuple[str, str]]:
+    return [(message.type, message.text) for message in model.requests[-1].messages]
+
+
+BOB = [HumanMessage("I am Bob."), AIMessage("Hello, Bob.")]
+INPUTS: dict[str, dict[str, Any]] = {
+    "a task after messages": {"task": "Who am I?", "messages": BOB},
+    "messages": {"messages": [*BOB, HumanMessage("Who am I?")]},
+    "one message": {"messages": HumanMessage("Who am I?")},
+    "a pair": {"messages": ("user", "Who am I?")},
+    "plain messages": {"messages": [{"role": "user", "content": "I am Bob."}, ("user", "Who am I?"), "Answer!"]},
+    "a task in a mapping": {"task": "Who am I?"},
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_input_that_was_not_taken_is_taken_whole_by_who_resumes(name: str, place: Persistence) -> None:
+    graph = single.build(Agent("a")).compile(name="g")
+    first, again, whole = (ScriptedChatModel(said) for said in (["Hi.", "Hi."], ["Bob."], ["Bob."]))
+    for thread in ("t", "other"):
+        orchestra.start(graph, place, "Hello.", thread=thread, context=Context(model=first))
+    orchestra.start(graph, place, INPUTS[name], thread="other", context=Context(model=whole))
+    facts = cut_off(graph, place, INPUTS[name], context=Context(model=ScriptedChatModel([])))
+    assert (facts["task"], facts["status"]) == (asked(whole)[-1][1], "unfinished")
+    assert ("untaken" in facts) == (name != "a task in a mapping")
+    assert run_sync(astand(graph, place, "t")).reason == "the task was not taken yet"
+    result = orchestra.resume(graph, place, "t", context=Context(model=again))
+    assert (result.status, result.answer, asked(again)) == ("completed", "Bob.", asked(whole))
+    assert "untaken" not in (place.thread("t") or {})
+
+
+def test_an_input_that_cannot_be_kept_has_to_be_given_again(place: Persistence) -> None:
+    graph = single.build(Agent("a")).compile(name="g")
+    given = {"messages": [HumanMessage("What is on it?", additional_kwargs={"photo": b"1"})]}
+    assert cut_off(graph, place, given, context=Context(model="extractive"))["untaken"] == {}
+    for stands in (run_sync(astand(graph, place, "t")), orchestra.resume(graph, place, "t")) * 2:
+        assert (stands.status, stands.answer) == ("unfinished", "")
+        assert "start it again with the whole input" in stands.reason
+    assert orchestra.threads(place)[0].status == "unfinished"
+    again = Context(model=ScriptedChatModel(["A dog."]))
+    assert orchestra.start(graph, place, given, thread="t", context=again).answer == "A dog."
+
+
+def test_secrets_in_an_input_are_not_kept_with_its_thread(place: Persistence) -> None:
+    graph = single.build(Agent("a")).compile(name="g")
+    context = Context(model=ScriptedChatModel([]), secrets={"door": "swordfish-9921"}, redact=("email",))
+    given = [HumanMessage("Mail ann@example.com that it is swordfish-9921."), HumanMessage("Do it.")]
+    kept = str(cut_off(graph, place, {"messages": given}, context=context)["untaken"])
+    assert "Do it." in kept
+    assert "swordfish" not in kept
+    assert "ann@example.com" not in kept
+
+
+def test_an_answer_that_the_run_refuses_leaves_its_thread_waiting(place: Persistence) -> None:
+    @requires_approval
+    def send(to: str, copies: int = 1) -> str:
+        """Send a letter."""
+        return f"sent to {to}"
+
+    context = Context(model=ScriptedChatModel([call("send", to="ann", copies=1), "done"]))
+    graph = single.build(Agent("clerk", tools=[send])).compile(name="desk")
+    orchestra.start(graph, place, "Write to ann.", thread="t", context=context)
+    before = {key: (place.thread("t") or {}).get(key) for key in ("status", "reason", "process")}
+    with pytest.raises(InvalidAnswer, match="valid integer"):
+        orchestra.answer(graph, place, "t", "edit", args={"copies": "many"}, context=context)
+    assert {key: (place.thread("t") or {}).get(key) for key in before} == before
+    assert before["status"] == "waiting"
+    assert orchestra.answer(graph, place, "t", "approve", context=context).answer == "done"
 
 
 def test_a_builder_is_told_from_a_graph(place: Persistence) -> None:

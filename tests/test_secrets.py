@@ -387,9 +387,12 @@ def test_variables_hold_secrets_by_their_names(monkeypatch: pytest.MonkeyPatch) 
         "SENTRY_DSN_KEY": "abcdef0123",
         "AWS_SECRET_ACCESS_KEY": "wJalr/XUtnFEMI/K7MDENG",
         "DB_PASS": "hunter2hunter2",
+        "OTHER_SECRET_KEY": "/ab7/cDe+fghijklmnop/qrstuvwx12345678901",
     }
     others = {
         "SSH_KEY_PATH": "/home/ann/.ssh/id",
+        "WEB_TOKEN_FILE": "/var/run/there/is/none",
+        "CLIENT_SECRET": str(Path(__file__)),
         "SORT_KEY": "outcomes",
         "MONKEY": "gorilla-123",
         "MAX_TOKENS": "100000",
@@ -407,6 +410,12 @@ def test_variables_hold_secrets_by_their_names(monkeypatch: pytest.MonkeyPatch) 
     assert redact("password s3cr3tpassw0rd") == f"password {MARK}"
     monkeypatch.delenv("GH_TOKEN")
     assert redact("<tttttttttt1>") == "<tttttttttt1>"
+
+
+def test_a_secret_that_was_read_from_a_file_is_one_without_its_line_break() -> None:
+    context = Context(secrets={"crm": "canary7secretvalue\n"})
+    assert redact("key=canary7secretvalue;") == f"key={MARK};"
+    assert context.secrets["crm"].endswith("\n")
 
 
 def test_bytes_of_which_nothing_is_known_keep_their_length(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,39 @@ def test_a_refusal_says_what_was_not_permitted(database: Path) -> None:
             query.invoke({"sql": sql})
 
 
+def test_a_pragma_tells_only_of_tables_that_may_be_read(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript("CREATE INDEX by_year ON books (year); CREATE INDEX by_key ON secrets (key);")
+    query, _ = create_sql_tools(database, tables=["Books"])
+    change = create_sql_write_tool(database, tables=["books"], reads=["log"])
+    about_tables = ("table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list")
+    about_indexes = ("index_info", "index_xinfo")
+    open_to = [(name, "BOOKS") for name in about_tables] + [(name, "by_year") for name in about_indexes]
+    closed = [(name, "secrets") for name in about_tables] + [(name, "BY_KEY") for name in about_indexes]
+    for name, about in closed:
+        with pytest.raises(ToolException, match=f"may not use PRAGMA {name} of '{about}' here"):
+            query.invoke({"sql": f"PRAGMA {name}({about})"})
+    for form in (
+        "main.table_info(secrets)",
+        "table_info = 'SECRETS'",
+        "table_list",
+        "main.table_list",
+        "table_list('')",
+    ):
+        with pytest.raises(ToolException, match="may not use PRAGMA table_"):
+            query.invoke({"sql": f"PRAGMA {form}"})
+        with carrying_out(form), pytest.raises(ToolException, match="may not use PRAGMA table_"):
+            change.invoke({"sql": f"PRAGMA {form}"})
+    for name, about in open_to:
+        assert query.invoke({"sql": f"PRAGMA {name}({about})"}).startswith("[")
+    with carrying_out("told"):
+        assert '"year"' in change.invoke({"sql": "PRAGMA table_info(books)"})
+    everything, _ = create_sql_tools(database)
+    assert "secrets" in everything.invoke({"sql": "PRAGMA table_list"})
+    for name, about in closed:
+        assert everything.invoke({"sql": f"PRAGMA {name}({about})"}).startswith("[")
+
+
 def test_a_change_is_carried_out_once_for_its_key_and_triggers_run(database: Path) -> None:
     change = create_sql_write_tool(database, tables=["books"])
     delete = {"sql": "DELETE FROM books WHERE id = ? RETURNING title", "parameters": [1]}

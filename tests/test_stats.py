@@ -17,6 +17,7 @@ from acting import fails, says
 from graphs import parallel, sequential, single
 from nodes import Agent, HumanAgent, ScriptedChatModel
 from orchestra.__main__ import command
+from orchestra.tracing.reading import read_trace
 from orchestra.tracing.stats import Figures, read_stats
 from state import open_persistence
 from state.persistence import Persistence
@@ -102,6 +103,24 @@ def test_a_run_takes_the_time_that_it_was_worked_on_and_not_that_it_waited() -> 
     found = read_stats(events, {})
     assert (found.runs.seconds, found.runs.by_status) == ([5.0], {"completed": 1})
     assert read_stats(events[:2], {}).runs.seconds == []
+
+
+def test_a_step_takes_what_it_worked_before_it_waited_for_a_person_and_after() -> None:
+    def event(kind: Any, seq: int, **data: Any) -> Any:
+        told = {"run": "r", "thread": "t", "agent": "a", "step": "a", "parent": "", "seq": seq, "at": float(seq)}
+        return {"kind": kind, "data": data, **told}
+
+    events = [
+        event("agent_started", 1),
+        event("paused", 2, seconds=1.5),
+        event("agent_started", 900),
+        event("agent_finished", 901, status="ok", seconds=0.5),
+    ]
+    assert read_stats(events, {}).by_agent["a"].seconds == [2.0]
+    (span,) = read_trace(events).spans()
+    assert (span.seconds, span.tries) == (2.0, 2)
+    (waiting,) = read_trace(events[:2]).spans()
+    assert (waiting.status, waiting.seconds) == ("waiting", 1.5)
 
 
 def test_only_what_happened_since_is_counted(file: Persistence) -> None:

@@ -49,7 +49,7 @@ def test_the_frontline_answers_about_policies_without_asking_who_it_talks_to(sho
     result = say(desk(None), "How long can I return something?")
     assert "within 30 days of delivery" in result["answer"]
     assert result["structured"]["path"] == ["frontline"]
-    assert rows("SELECT customer_id FROM tickets WHERE thread = 't'") == [(None,)]
+    assert rows("SELECT customer_id FROM tickets WHERE thread LIKE 't %'") == [(None,)]
 
 
 def test_the_policies_are_those_of_the_argument_else_of_the_context(shop: Shop) -> None:
@@ -71,7 +71,7 @@ def test_a_small_refund_is_paid_back_and_noted_with_the_ticket_of_the_customer(s
     assert result["structured"]["path"] == ["frontline", "refunds_desk"]
     ticket = result["structured"]["ticket"]
     assert rows("SELECT payment_id, ticket_id, cents FROM refunds WHERE id > 1") == [(6, ticket, 2550)]
-    assert rows("SELECT customer_id, thread FROM tickets WHERE id = ?", ticket) == [(1, "t")]
+    assert rows("SELECT customer_id FROM tickets WHERE id = ? AND thread LIKE 't %'", ticket) == [(1,)]
 
 
 def test_control_stays_with_a_desk_over_turns_and_moves_on_by_handoff(shop: Shop) -> None:

@@ -259,6 +259,23 @@ def test_tasks_that_are_lost_with_their_agent_are_named() -> None:
     assert said(report, "no-failure-path").startswith("when a fails, what needs its result is skipped: two, three;")
 
 
+def test_tasks_of_any_team_are_forecast_to_be_done_once(tmp_path: Path) -> None:
+    known = "agents: {a: {prompt: A.}}\ntasks: {one: {description: '{task}', agent: a}}\npolicy: {max_attempts: 1}\n"
+    (tmp_path / "inner.yaml").write_text("name: inner\n" + known)
+    for text in (known, "agents: {t: {team: inner.yaml}}\n"):
+        report = check_team(parse_team("name: outer\n" + text, path=tmp_path / "team.yaml"))
+        assert (report.loops, report.estimate.total.most.model_calls) == ((), 1)
+    assert "max_replans of t does not count" in said(check_team(team(known + "options: {max_replans: 1}\n")), "ignored")
+
+
+def test_a_model_that_is_given_counts_for_the_agents_of_a_nested_file_too(tmp_path: Path) -> None:
+    (tmp_path / "inner.yaml").write_text("name: inner\nmodel: openai:gpt-5-mini\nagents: {a: {prompt: A.}}\n")
+    outer = parse_team("name: outer\npattern: single\nagents: {t: {team: inner.yaml}}\n", path=tmp_path / "team.yaml")
+    assert "openai:gpt-5-mini" in {line.model for line in check_team(outer).estimate.lines}
+    given = {line.model for line in check_team(outer, model="openai:gpt-5").estimate.lines}
+    assert ("openai:gpt-5" in given, "openai:gpt-5-mini" in given) == (True, False)
+
+
 def test_fail_fast_and_a_quorum_of_everybody_take_the_failure_path_away() -> None:
     text = "pattern: parallel\nagents: {a: {prompt: A.}, b: {prompt: Other words.}}\n"
     assert not codes(check_team(team(text)))

@@ -6,17 +6,19 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from click.testing import CliRunner, Result
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 from nodes import ScriptedChatModel
 from nodes.scripted import call
-from orchestra import load_team, show, start
+from orchestra import answer, load_team, show, start
 from orchestra.__main__ import command
+from orchestra.recipe import Recipe, recipe_named, recipe_of
 from orchestra.teamfile.model import TeamFile
 from orchestra.teamfile.outline import outline
 from state import ConfigurationError, Context, TeamFileError
@@ -221,6 +223,19 @@ def test_options_of_the_command_take_the_place_of_what_the_file_says() -> None:
     assert (context["budget"]["usd"], context["budget"]["model_calls"]) == (0.5, 9)
 
 
+def test_another_turn_keeps_what_options_said_until_the_file_says_something_else() -> None:
+    said = "name: x\noptions: {max_rounds: 5, max_turns: 9}\nagents:\n  a: {prompt: x}\n"
+    words = ("run", "team.yaml", "Say: tides.", "--thread", "t", "--db", DB)
+    found = []
+    for text, more in ((said, ("--max-rounds", "2")), (said, ()), (said.replace("9", "8"), ("--max-rounds", "4"))):
+        Path("team.yaml").write_text(text)
+        assert orchestra(*words, *more).exit_code in (0, 1)
+        with open_persistence(DB) as persistence:
+            context = (persistence.thread("t") or {})["context"]
+        found.append((context["max_rounds"], context["max_turns"]))
+    assert found == [(2, 9), (2, 9), (4, 8)]
+
+
 def test_what_a_person_approves_is_said_by_the_file_alone() -> None:
     result = orchestra("run", str(EXAMPLES["duo"]), "Hello", "--approve", "--db", DB)
     assert result.exit_code == 2
@@ -279,6 +294,7 @@ def test_the_schema_is_printed_or_written() -> None:
         ("tools:look_up", "has no 'look_up'"),
         ("broken:look_up", "its module cannot be imported: ZeroDivisionError"),
         ("needy:look_up", "its module needs 'no_such_package'; install it"),
+        ("leaving:look_up", "its module cannot be imported: SystemExit: 3"),
     ],
 )
 def test_a_tool_that_cannot_be_had_is_told_before_anything_runs(
@@ -286,6 +302,7 @@ def test_a_tool_that_cannot_be_had_is_told_before_anything_runs(
 ) -> None:
     Path("team/own_tools.py").write_text(f"{OWN}\nNUMBER = 7\nclass Kind: pass\n")
     Path("team/broken.py").write_text("1 / 0\n")
+    Path("team/leaving.py").write_text("import sys\nsys.exit(3)\n")
     Path("team/needy.py").write_text("import no_such_package\n")
     Path(desk).write_text(DESK.replace("own_tools:look_up", reference))
     with pytest.raises(ConfigurationError, match=f"tool '{reference}'") as caught:
@@ -380,6 +397,20 @@ def test_a_task_that_fails_is_not_planned_again_and_the_rest_is_kept() -> None:
     assert [one["status"] for one in out["outcomes"] if one["agent"] == "writer"] == ["skipped"]
 
 
+@pytest.mark.parametrize(
+    "inner", ["team: tasks.yaml", "agents: {a: {prompt: x}}, tasks: {one: {description: 'Do {task}', agent: a}}"]
+)
+def test_tasks_of_a_team_within_a_team_are_not_planned_again_either(inner: str) -> None:
+    Path("tasks.yaml").write_text(
+        "name: i\nagents: {a: {prompt: x}}\ntasks: {one: {description: 'Do {task}', agent: a}}\n"
+    )
+    text = f"name: x\nagents:\n  sub: {{{inner}}}\npolicy: {{max_attempts: 1}}\n"
+    model = ScriptedChatModel([ValueError("broken")])
+    out = told(text, model, max_replans=2)
+    assert [child["id"] for child in out["outcomes"][0]["children"]] == ["tasks", "one"]
+    assert len(model.requests) == 1
+
+
 def test_a_tool_that_is_to_be_approved_waits_in_a_team_within_a_team(desk: str) -> None:
     Path(desk).write_text(DESK.replace("approvals", "# approvals"))
     Path("outer.yaml").write_text(
@@ -403,6 +434,25 @@ def test_the_model_of_a_nested_file_is_that_of_its_agents() -> None:
     assert made is not None
     inner = made.arguments["agent"].builder.made
     assert inner.arguments["agents"][0].model == "openai:gpt-5"
+
+
+def test_a_model_that_a_run_is_given_takes_the_place_of_that_of_a_nested_file(tmp_path: Path) -> None:
+    agents = "{a: {prompt: x}, b: {prompt: x, model: openai:gpt-5-nano}}"
+    Path("inner.yaml").write_text(f"name: inner\nmodel: openai:gpt-5\nagents: {agents}\n")
+    Path("outer.yaml").write_text("name: outer\npattern: single\nagents:\n  t: {team: inner.yaml}\n")
+    plain, _ = recipe_named("outer.yaml")
+    given = plain.with_model("extractive")
+    assert plain.with_model(None) == plain
+
+    def models(recipe: Recipe) -> list[str]:
+        with open_persistence(tmp_path / "runs.db") as persistence:
+            made = recipe.graph(persistence).builder.made
+        assert made is not None
+        return [agent.model for agent in made.arguments["agent"].builder.made.arguments["agents"]]
+
+    again = recipe_of({"thread": "t", "created": 0, "updated": 0, **given.facts()})
+    assert (models(plain), models(given)) == (["openai:gpt-5", "openai:gpt-5-nano"], [None, "openai:gpt-5-nano"])
+    assert models(again) == models(given)
 
 
 def test_who_chooses_among_teams_reads_what_each_is_for() -> None:
@@ -441,8 +491,43 @@ def test_what_a_file_says_of_its_runs_holds_whoever_invokes_the_graph(tmp_path: 
             start(graph, persistence, "What is a closure?").status,
             graph.invoke(task, context={"budget": {"model_calls": 2}})["status"],
             graph.invoke(task, context=Context())["status"],
+            start(graph, persistence, "What is a closure?", context={"budget": {"model_calls": 2}}).status,
         ]
-    assert ended == ["stopped", "stopped", "stopped", "completed", "completed"]
+    assert ended == ["stopped", "stopped", "stopped", "completed", "completed", "completed"]
+
+
+def test_what_a_file_says_of_its_runs_holds_when_a_run_that_was_invoked_is_answered(tmp_path: Path) -> None:
+    agents = 'agents:\n  clerk: {prompt: Look it up., tools: ["own_tools:look_up"]}\n  last: {prompt: Say it.}\n'
+    text = DESK.partition("agents")[0].replace("single", "sequential") + "model: extractive\nbudget: {model_calls: 1}\n"
+    Path("team.yaml").write_text(text + agents + 'approvals: ["own_tools:look_up"]\n')
+    team, task = load_team("team.yaml"), "Is number 7 prime?"
+    with open_persistence(tmp_path / "runs.db") as persistence:
+        graph = team.build().compile(persistence.checkpointer, name=team.name)
+        graph.invoke({"task": task}, {"configurable": {"thread_id": "t"}})
+        assert answer(graph, persistence, "t", "approve").status == "stopped"
+        with pytest.raises(ConfigurationError, match="unknown field max_rond"):
+            start(graph, persistence, task, context={"max_rond": 2})
+        with pytest.raises(ConfigurationError, match=r"a team of a file has it as \.graph"):
+            start(team, persistence, task)
+
+
+def test_a_model_given_to_the_command_takes_the_place_of_that_of_a_team_within(tmp_path: Path) -> None:
+    Path("inner.yaml").write_text("name: inner\nmodel: openai:gpt-5-mini\nagents: {a: {prompt: Say it.}}\n")
+    Path("outer.yaml").write_text("name: outer\nagents: {sub: {team: inner.yaml}}\n")
+    ran = orchestra("run", "outer.yaml", "Say it.", "--thread", "t", "--model", "extractive", "--json")
+    assert (ran.exit_code, json.loads(ran.stdout)["status"]) == (0, "completed"), ran.output
+
+
+def test_a_graph_of_somebody_else_takes_a_task_whatever_its_state_is_made_of(tmp_path: Path) -> None:
+    class State(TypedDict, total=False):
+        task: str
+        answer: str
+
+    builder = StateGraph(State)
+    builder.add_node("n", lambda state: {"answer": state["task"]})
+    builder.add_edge(START, "n")
+    with open_persistence(tmp_path / "runs.db") as persistence:
+        assert start(builder.compile(name="f"), persistence, "hi").status == "completed"
 
 
 def test_a_file_that_was_not_read_is_validated_as_well() -> None:

@@ -125,6 +125,44 @@ approvals: [notes]
     assert again.model_dump(exclude_unset=True) == team.file.model_dump(exclude_unset=True)
 
 
+def test_documents_are_found_from_another_folder_too(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "team.yaml").write_text(
+        "name: x\nagents:\n  a: {prompt: x, tools: [corpus]}\noptions: {corpus: docs}\n"
+    )
+    copy = save_team(load_team(tmp_path / "team.yaml"), tmp_path / "deep" / "copy.yaml")
+    assert load_team(copy).file.options["corpus"] == "../docs"
+    assert load_team(copy).context().corpus == str((tmp_path / "docs").resolve())
+
+
+def test_a_tool_whose_module_would_be_left_behind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "left_behind.py").write_text("def act(text: str) -> str:\n    'Act.'\n    return text\n")
+    (tmp_path / "team.yaml").write_text(
+        "name: x\nagents:\n  t:\n    agents:\n      a: {prompt: x, tools: ['left_behind:act', 'team_tools:look_up']}\n"
+    )
+    team = load_team(tmp_path / "team.yaml")
+    team.build()  # a module that was imported is left behind as well
+    assert save_team(team, tmp_path / "again.yaml").exists()
+    with pytest.raises(ConfigurationError, match="cannot be written in a file") as caught:
+        save_team(team, tmp_path / "deep" / "copy.yaml")
+    assert "t.a.tools: 'left_behind:act' is in a module that lies in" in str(caught.value)
+    assert "team_tools" not in str(caught.value)
+    (tmp_path / "deep" / "left_behind.py").write_text((tmp_path / "left_behind.py").read_text())
+    assert save_team(team, tmp_path / "deep" / "copy.yaml").exists()
+
+
+def test_knobs_of_a_file_that_is_nested_in_a_python_team_are_not_dropped_silently(tmp_path: Path) -> None:
+    Path("inner.yaml").write_text("name: i\nagents: {a: {prompt: x}}\nbudget: {usd: 1}\noptions: {max_rounds: 1}\n")
+    team = sequential.build([load_team("inner.yaml").graph, A])
+    with pytest.raises(
+        ConfigurationError, match=r"\n- i: its file sets max_rounds, budget; they do not count"
+    ) as caught:
+        save_team(team, "team.yaml")
+    assert "cannot be written in a file" in str(caught.value)
+
+
 def test_tasks_stay_tasks_when_the_graph_is_written() -> None:
     text = """
 name: duo

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from langchain_core.runnables import RunnableConfig
+from langgraph.graph import START
 
 from acting import fails, says
 from graphs import parallel, sequential, single, supervisor
@@ -20,6 +21,7 @@ from nodes.scripted import call
 from orchestra.__main__ import command
 from orchestra.tracing.following import follow
 from state import open_persistence
+from state.graph import PatternBuilder
 from state.persistence import Persistence
 
 HOSTILE = "Compare \x1b[2Jthese\nthings \u202e now."
@@ -142,6 +144,31 @@ def test_a_thread_that_does_not_exist_is_named(file: Persistence) -> None:
     assert (shown.exit_code, "no thread 'none'" in shown.stderr) == (1, True)
     assert orchestra("t", "--turn", "0").exit_code == 2
     assert orchestra("t", "--follow", "--errors").exit_code == 2
+
+
+def test_a_thread_that_ended_before_any_step_is_not_told_to_lack_a_kind(file: Persistence) -> None:
+    async def leave(state: Any) -> dict[str, Any]:
+        return {"answer": "nothing to do"}
+
+    builder = PatternBuilder()
+    builder.add_node("leave", leave)
+    builder.add_edge(START, "leave")
+    builder.compile(name="g", checkpointer=file.checkpointer).invoke({"task": "go"}, on("t"))
+    shown = orchestra("t", "--db", file.location)
+    assert "Turn 1: go" in shown.stdout
+    assert "Nothing" not in shown.output
+    assert "Nothing of that kind" in orchestra("t", "--db", file.location, "--errors").stderr
+
+
+def test_a_report_goes_to_the_output_where_that_is_asked_for(file: Persistence) -> None:
+    db = played(file)
+    given = CliRunner().invoke(command, ["report", "t", "--db", db, "--out", "-"])
+    assert (given.exit_code, given.stderr, Path("-").exists()) == (0, "", False)
+    assert given.stdout.startswith("<!")
+    assert given.stdout.rstrip().endswith("</html>")
+    both = CliRunner().invoke(command, ["report", "t", "--db", db, "--out", "-", "--json"])
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "leave out --json" in both.stderr
 
 
 def test_a_thread_that_waits_says_for_whom(file: Persistence) -> None:

@@ -18,7 +18,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FunctionType
 from typing import Any, overload
+from uuid import uuid4
 
 from langchain_core.tools import BaseTool
 
@@ -103,6 +105,8 @@ def cached(tool: BaseTool | Callable[..., Any] | None = None, *, seconds: float 
     """Mark a tool whose result depends on its arguments alone: for a while the same call gives the same, without calling it.
 
     Results are shared by all agents and threads that have the same store; without a store, by the process. Errors are not kept.
+    A function of a module is known again by other processes; what was made while the program ran, such as a function within a
+    function, answers for nobody but itself.
 
     Args:
         tool: A LangChain tool or a function; without it, a decorator is returned.
@@ -115,9 +119,22 @@ def cached(tool: BaseTool | Callable[..., Any] | None = None, *, seconds: float 
         raise ConfigurationError(f"cached: expected seconds above 0, got {seconds!r}")
 
     def marked(found: BaseTool | Callable[..., Any]) -> BaseTool:
-        return marked_as(found, cached=seconds)
+        return marked_as(found, cached=seconds, kept_as=_identity(found))
 
     return marked if tool is None else marked(tool)
+
+
+def _identity(tool: BaseTool | Callable[..., Any]) -> str:
+    """Return what tells a tool from others of its name."""
+    function = tool
+    if isinstance(tool, BaseTool):
+        function = getattr(tool, "func", None) or getattr(tool, "coroutine", None) or tool
+    if isinstance(function, FunctionType) and "<" not in function.__qualname__ and function.__closure__ is None:
+        code = function.__code__
+        return (
+            f"{code.co_filename if function.__module__ == '__main__' else function.__module__}:{function.__qualname__}"
+        )
+    return uuid4().hex
 
 
 def _always(arguments: Mapping[str, Any]) -> bool:  # noqa: ARG001  # the shared signature

@@ -56,6 +56,8 @@ class Marks:
     approval: When | None = None
     cached: float | None = None
     """Seconds for which a result may be given again."""
+    kept_as: str = ""
+    """Whose results they are: two tools of one name must not answer for each other."""
     needs: frozenset[Right] | None = None
     """What the tool may do; None where nobody said."""
     source: str = ""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,14 +18,17 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from pydantic import BaseModel, Field
 
 from state.errors import ConfigurationError
-from tools.effects import effect, once
-from tools.errand import run_errand
+from tools.effects import effect, effect_key, once
+from tools.errand import MEMORY, run_errand
 from tools.rights import needs
-from tools.statement import MOST_ROWS, Watch, open_database, run_statement
+from tools.statement import MOST_ROWS, open_database
 
 SECONDS = 0.5
 """For one statement."""
 _MOST_SAID = 20_000
+_GRACE = 0.25  # seconds to start and to say that the time is over, before a change is killed
+_HERE = str(Path(__file__).resolve().parents[1])
+_CHILD = "import sys; sys.path.append(sys.argv[1]); from tools.statement import answer; answer()"
 
 Value = str | int | float | bool | None
 _PARAMETERS = "Values, by name for :name or in order for ?. Never write values into the statement itself."
@@ -106,24 +111,8 @@ def create_sql_write_tool(
 
     def change_database(sql: str, parameters: dict[str, Value] | list[Value] | None = None) -> str:
         given: dict[str, Any] = {"path": path, "sql": _text(sql), "parameters": parameters or [], "reads": readable}
-        given |= {"changes": list(tables), "seconds": seconds}
-        run_errand("tools.statement:plan", given, seconds=seconds)
-
-        def work() -> dict[str, Any]:
-            watch = Watch(seconds, readable, tables)
-            return run_statement(connection, watch, sql, parameters or [], MOST_ROWS)
-
-        try:
-            with closing(open_database(path, mode="rw")) as connection:
-                done = once(connection, work)
-        except TimeoutError:
-            raise ToolException(f"No end within {seconds:g} s; nothing was changed. Change fewer rows.") from None
-        except ValueError as error:
-            if isinstance(error, ConfigurationError):
-                raise
-            raise ToolException(str(error)) from None
-        except sqlite3.OperationalError as error:
-            raise ToolException(f"The database cannot be changed now, and nothing was: {error}.") from None
+        given |= {"changes": list(tables), "key": effect_key(), "seconds": seconds}
+        done = _carried_out(given, seconds) or _found_done(path, seconds)
         rows = f"\n{_rendered(done)}" if done["columns"] else ""
         return f"{done['changed']} row(s) changed.{rows}"
 
@@ -150,6 +139,52 @@ def _checked(where: str, database: str | Path, tables: Sequence[str] | None, sec
             f"{where}: {str(database)!r} has no table {', '.join(lacking)}; it has {sorted(found)}"
         )
     return str(path)
+
+
+def _carried_out(given: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+    """Return what a change gave that was carried out in a process of its own; None when that was killed or crashed.
+
+    Not an errand, as the files that those write may only be small.
+
+    Raises:
+        ToolException: It was refused, and nothing was changed.
+    """
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _CHILD, _HERE],
+            input=json.dumps({**given, "memory": MEMORY}).encode(),
+            capture_output=True,
+            timeout=seconds + _GRACE,
+            cwd="/",
+            env={"LANG": "C.UTF-8"},
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    said = json.loads(ended.stdout) if ended.returncode == 0 and ended.stdout else {}
+    if "refused" in said:
+        raise ToolException(said["refused"])
+    return said.get("result")
+
+
+def _found_done(path: str, seconds: float) -> dict[str, Any]:
+    """Return what a change gave whose process was killed: it may have been about to say so.
+
+    Opening the database takes back what was half done. While somebody else has it locked, it stays in doubt.
+
+    Raises:
+        ToolException: Nothing was changed.
+    """
+
+    def not_done() -> dict[str, Any]:
+        raise ToolException(
+            f"It was stopped, after {seconds:g} s at most; nothing was changed. Change fewer rows, or in a simpler way."
+        )
+
+    with closing(open_database(path, mode="rw")) as connection:
+        found: dict[str, Any] = once(connection, not_done)
+    return found
 
 
 def _text(sql: str) -> str:

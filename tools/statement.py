@@ -1,12 +1,18 @@
 """Statement: one SQL statement on SQLite, with what it may touch and how long it may take.
 
-What a model writes can be slow in places where SQLite looks at no clock: while it is planned, or within one function. So it is
-planned, or all of it run, in a process of its own (`tools.errand`), and functions that need quadratic time are given anew.
+What a model writes can be slow in places where SQLite looks at no clock: while it is planned, or within one function. So all of
+it runs in a process of its own, which can be killed: a query as an errand (`tools.errand`), a change by `answer`. Functions that
+need quadratic time are given anew.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import resource
+import signal
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Collection
 from contextlib import closing
@@ -21,6 +27,7 @@ _LARGEST = 1_000_000  # bytes of a value
 _LONGEST = 10_000  # bytes of a statement
 _STEPS = 1_000  # of the engine between two looks at the clock
 _BUSY_SECONDS = 0.3
+_MOST_ADDED = 256 << 20  # bytes that a change may add to a file
 INTERNAL = ("orchestra_effects",)
 """Tables that are neither shown nor touched; and those that begin with sqlite_ are not changed."""
 _LIMITS = {
@@ -66,7 +73,14 @@ class Watch:
         self._until = time.monotonic() + seconds
         self._reads = None if reads is None else {name.lower() for name in (*reads, *changes)}
         self._changes = {name.lower() for name in changes}
+        self._indexes: frozenset[str] = frozenset()
         self.denied, self.late = "", False
+
+    def learn(self, database: sqlite3.Connection) -> None:
+        """Learn which indexes are those of tables that can be read: SQLite asks with the name of the index alone."""
+        if self._reads is not None:
+            found = database.execute("SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'")
+            self._indexes = frozenset(name.lower() for name, table in found if self._readable(table))
 
     def permit(self, action: int, one: str | None, two: str | None, _database: str | None, within: str | None) -> int:
         """Answer SQLite's question whether a part of a statement is permitted."""
@@ -77,7 +91,7 @@ class Watch:
         if action == sqlite3.SQLITE_FUNCTION:
             return self._answer((two or "").lower() in _FUNCTIONS, f"call the function {two!r}")
         if action == sqlite3.SQLITE_PRAGMA:
-            return self._answer((one or "").lower() in _READ_PRAGMAS, f"use PRAGMA {one}")
+            return self._answer(self._tellable(one, two), f"use PRAGMA {one}" + (f" of {two!r}" if two else ""))
         if action in _CHANGES:
             # Triggers and what foreign keys cascade to were made by whoever made the tables.
             return self._answer(self._changeable(one, within), f"{_CHANGES[action]} rows of {one!r}")
@@ -91,6 +105,14 @@ class Watch:
     def _readable(self, table: str | None) -> bool:
         name = (table or "").lower()
         return name not in INTERNAL and (self._reads is None or not name or name in self._reads)
+
+    def _tellable(self, pragma: str | None, about: str | None) -> bool:
+        """Say whether a pragma only tells, and of nothing but a table that can be read."""
+        if (pragma or "").lower() not in _READ_PRAGMAS:
+            return False
+        if not about:
+            return self._reads is None
+        return self._readable(about) or about.lower() in self._indexes
 
     def _changeable(self, table: str | None, within: str | None) -> bool:
         name = (table or "").lower()
@@ -131,6 +153,7 @@ def run_statement(
         ValueError: It is not permitted, is more than one, or fails; says why.
         TimeoutError: It took longer.
     """
+    watch.learn(database)
     database.set_authorizer(watch.permit)
     database.set_progress_handler(watch.tick, _STEPS)
     try:
@@ -161,18 +184,67 @@ def query(path: str, sql: str, parameters: Any, reads: list[str] | None, most: i
     return _with(path, lambda database: run_statement(database, Watch(seconds, reads), sql, parameters, most))
 
 
-def plan(path: str, sql: str, parameters: Any, reads: list[str] | None, changes: list[str], seconds: float) -> str:
-    """Plan a statement that changes tables, without running it, and say what it will do; for an errand.
+def change(
+    path: str, sql: str, parameters: Any, reads: list[str] | None, changes: list[str], key: str, seconds: float
+) -> dict[str, Any]:
+    """Carry out a statement that changes tables and commit it with its key, or return what it gave when that was done before.
+
+    It reads and writes the table of `tools.effects.once`, which imports too much for a process that starts anew each time.
 
     Raises:
-        ValueError: It is not permitted, or fails.
-        TimeoutError: It took longer.
+        ValueError: It is not permitted, fails, or the database is locked; nothing was changed.
+        TimeoutError: It took longer; nothing was changed.
     """
     if sql.lstrip()[:7].lower() == "explain":
         raise ValueError("Expected INSERT, UPDATE, DELETE or REPLACE, got EXPLAIN")
     watch = Watch(seconds, reads, changes)
-    _with(path, lambda database: run_statement(database, watch, f"EXPLAIN {sql}", parameters, 1))
-    return "planned"
+    try:
+        with closing(open_database(path, mode="rw")) as database:
+            # Planned before the database is locked: what is refused or slow to plan stands in nobody's way.
+            run_statement(database, watch, f"EXPLAIN {sql}", parameters, 1)
+            database.execute("BEGIN IMMEDIATE")
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS orchestra_effects (key TEXT PRIMARY KEY, result TEXT NOT NULL)"
+            )
+            row = database.execute("SELECT result FROM orchestra_effects WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                return dict(json.loads(row[0]))
+            done = run_statement(database, watch, sql, parameters, MOST_ROWS)
+            kept = (key, json.dumps(done, ensure_ascii=False))
+            database.execute("INSERT INTO orchestra_effects VALUES (?, ?)", kept)
+            database.execute("COMMIT")
+            return done
+    except sqlite3.Error as error:
+        raise ValueError(f"The database cannot be changed now, and nothing was: {error}.") from None
+
+
+def answer() -> None:
+    """Read arguments of `change` and `memory` in bytes from standard input, and write `{result}` or `{refused}`.
+
+    The main thing of a process of its own. It ends a second after its time even when nobody is left to kill it, as its lock does
+    with it.
+    """
+    given = json.loads(sys.stdin.buffer.read())
+    memory = given.pop("memory")
+    signal.setitimer(signal.ITIMER_REAL, given["seconds"] + 1)
+    try:
+        written = os.path.getsize(given["path"]) + _MOST_ADDED
+        for limit, most in {
+            resource.RLIMIT_AS: memory,
+            resource.RLIMIT_FSIZE: written,
+            resource.RLIMIT_CORE: 0,
+        }.items():
+            resource.setrlimit(limit, (most, most))
+        said: dict[str, Any] = {"result": change(**given)}
+    except ValueError as error:
+        said = {"refused": str(error)}
+    except TimeoutError:
+        said = {"refused": f"No end within {given['seconds']:g} s; nothing was changed. Change fewer rows."}
+    except OSError as error:  # after TimeoutError, which is one
+        said = {"refused": f"The database cannot be changed now, and nothing was: {error.strerror}."}
+    except MemoryError:
+        said = {"refused": "It needed too much memory; nothing was changed. Change fewer rows, or in a simpler way."}
+    sys.stdout.buffer.write(json.dumps(said).encode())
 
 
 def describe(path: str, reads: list[str] | None) -> list[dict[str, Any]]:

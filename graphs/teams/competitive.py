@@ -35,7 +35,7 @@ from nodes.competitive.comparison import (
 from nodes.competitive.profiles import Profile, verify_profile
 from nodes.competitive.scoping import Comparison, fill_in
 from nodes.decisions import read_decision, with_shape
-from nodes.node import Brief, agent_node, nth_id
+from nodes.node import Brief, agent_node, nth_id, sent
 from nodes.research.citations import UNSUPPORTED, mark_unsupported
 from nodes.spec import Agent, AnyAgent, check_agents, name_of
 from nodes.turn import begin_node, brief_task, conclude, recent_conversation, settle
@@ -126,9 +126,9 @@ def route_competitors(researcher: str) -> Callable[[CompetitiveState, Runtime[An
 
     def route(state: CompetitiveState, runtime: Runtime[Any]) -> list[Send] | str:
         chosen = state["competitors"][: context_of(runtime).max_items]
-        given = {"aspects": state["aspects"]}
+        aspects = state["aspects"]
         return [
-            Send(researcher, {**given, "branch": nth_id(researcher, at + 1), "competitor": name})
+            sent(researcher, state, branch=nth_id(researcher, at + 1), competitor=name, aspects=aspects)
             for at, name in enumerate(chosen)
         ] or "finish"
 

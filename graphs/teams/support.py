@@ -28,7 +28,7 @@ from langgraph.graph import END, START
 from langgraph.runtime import Runtime
 
 from graphs import handoff, single
-from graphs.handoff import HandoffState, brief_control, take_control, why_stopped, with_transfers
+from graphs.handoff import HandoffState, audited, brief_control, note_move, take_control, why_stopped, with_transfers
 from nodes.agent import run_agent
 from nodes.node import Brief, Node, agent_node, next_id
 from nodes.spec import AnyAgent, HumanAgent, check_agent, check_agents, name_of
@@ -83,10 +83,12 @@ class SupportState(HandoffState, total=False):
 
 def desk_node(reception: Reception, agent: AnyAgent, names: Sequence[str]) -> Node:
     """Return the node of a desk: it works within the affairs of the customer, and hands over or answers."""
-    name, take = name_of(agent), take_control(name_of(agent), names)
+    name, take = name_of(agent), take_control(agent, names)
     brief, spelled = brief_desk(name), brief_engine(name)
-    work = agent_node(agent, brief, memory=recent_conversation, keep=take)
-    work_of_engine = agent_node(agent, spelled, keep=take)  # it takes what was said before for a part of the question
+    work = audited(agent_node(agent, brief, memory=recent_conversation, keep=take))
+    work_of_engine = audited(
+        agent_node(agent, spelled, keep=take)
+    )  # it takes what was said before for a part of the question
 
     async def node(state: SupportState, runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:
         by_engine = is_engine(agent, context_of(runtime))
@@ -102,7 +104,9 @@ def desk_node(reception: Reception, agent: AnyAgent, names: Sequence[str]) -> No
                 "structured": None,
                 "transfer": Transfer(to=to, reason=state["goal"], notes=""),
             }
-            return {"outcomes": [outcome], **take(outcome, state)}
+            taken = take(outcome, state)
+            await note_move(outcome, taken["moves"][-1], config)
+            return {"outcomes": [outcome], **taken}
         with reception.counter(state):
             return await (work_of_engine if by_engine else work)(state, runtime, config)
 
@@ -172,7 +176,10 @@ def take_person(entry: str) -> Callable[[Outcome, SupportState], dict[str, Any]]
 def route_reception(
     entry: str, desks: Sequence[str], last: AnyAgent
 ) -> Callable[[SupportState, Runtime[Any], RunnableConfig], str]:
-    """Return the router behind the reception: to a person in the heat, else to whoever had control when the last turn ended."""
+    """Return the router behind the reception: to a person in the heat, else to whoever had control when the last turn ended.
+
+    While nobody knows who the customer is, the entry has it: no other desk can do anything for them.
+    """
 
     def route(state: SupportState, runtime: Runtime[Any], config: RunnableConfig) -> str:  # noqa: ARG001  # one signature
         heated = state["mood"] >= LIMIT and bool(state["signals"])
@@ -181,7 +188,8 @@ def route_reception(
             return name_of(last)
         if state.get("waiting") and state["tried"] and emails_in(state["goal"]):
             return "ask_address"
-        return state["active"] if state.get("active") in desks and not state.get("waiting") else entry
+        is_theirs = state.get("active") in desks and state["customer"] is not None
+        return state["active"] if is_theirs and not state.get("waiting") else entry
 
     return route
 

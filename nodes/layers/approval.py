@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from nodes.asking import ask_within
 from nodes.auditing import audit
 from nodes.human import Decision, approval_terms
+from nodes.layers.arguments import as_read
 from nodes.layers.authority import could_harm, refuse
 from nodes.layers.layer import ToolCall, ToolResult
 from nodes.step import Step, current_step
@@ -49,16 +50,17 @@ async def approval(request: ToolCallRequest, call: ToolCall) -> ToolResult:
         **approval_terms(step.context),
     )
     key = f"{step.id} {request.tool_call['id']}"
-    await audit(step, "approval", name, decision.type, key=key, arguments=args, taint=step.taint)
+    changed = as_read(request.tool, decision.edited_action.args) if decision.edited_action is not None else None
+    carried = args if changed is None else changed  # the record holds what was agreed to, not what was asked for
+    await audit(step, "approval", name, decision.type, key=key, arguments=carried, taint=step.taint)
     if decision.type == "reject":
         why = f" Their reason: {decision.message}" if decision.message else ""
         return _answer(request, f"A person rejected this call, and it was not made.{why} Do not make it again.")
     if decision.type == "respond":
         return _answer(request, decision.message or "", status="success")
-    if decision.edited_action is None:
+    if changed is None:
         return await call(request)
-    changed = decision.edited_action.args
-    result = await call(request.override(tool_call={**request.tool_call, "args": changed}))
+    result = await call(request.override(tool_call={**request.tool_call, "args": dict(changed)}))
     if isinstance(result, ToolMessage) and isinstance(result.content, str):
         note = f"(A person changed the arguments to {changed!r} before the call was made.)"
         return result.model_copy(update={"content": f"{note}\n{result.content}"})

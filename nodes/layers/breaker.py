@@ -47,19 +47,19 @@ async def tool_breaker(request: ToolCallRequest, call: ToolCall) -> ToolResult:
 async def _guarded(
     step: Step, breaker: Breaker, call: Callable[[], Awaitable[T]], is_failure: Callable[[Exception], bool]
 ) -> T:
-    breaker.admit(step.policy.breaker_reset)
+    number = breaker.admit(step.policy.breaker_reset)
     try:
         result = await call()
     except asyncio.CancelledError:
-        breaker.left()
+        breaker.left(number)
         raise
     except Exception as error:
         if is_final(error) or not is_failure(error):
-            breaker.left()
-        elif breaker.failed(step.policy.breaker_failures):
+            breaker.left(number)
+        elif breaker.failed(number, step.policy.breaker_failures):
             step.emit("decided", decision="breaker_opened", subject=breaker.name, reason=type(error).__name__)
         raise
-    if breaker.succeeded():
+    if breaker.succeeded(number):
         step.emit("decided", decision="breaker_closed", subject=breaker.name)
     return result
 

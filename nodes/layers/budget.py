@@ -105,10 +105,15 @@ def upper_token_count(request: ModelRequest[Any]) -> int:
     messages = [request.system_message, *request.messages] if request.system_message else request.messages
     texts = [str(message.content) for message in messages]
     texts += [json.dumps(m.tool_calls, default=str) for m in messages if isinstance(m, AIMessage) and m.tool_calls]
-    texts += [f"{getattr(tool, 'args', tool)}{getattr(tool, 'description', '')}" for tool in request.tools]
+    return sum(_upper_count(text) + 8 for text in [*texts, *offered(request)])
+
+
+def offered(request: ModelRequest[Any]) -> list[str]:
+    """Return what a request tells the model besides its messages: each tool, and each schema of an answer."""
+    texts = [f"{getattr(tool, 'args', tool)}{getattr(tool, 'description', '')}" for tool in request.tools]
     if request.response_format is not None:
         texts += [_schema_text(schema) for schema in schemas_of(request.response_format).values()]
-    return sum(_upper_count(text) + 8 for text in texts)
+    return texts
 
 
 def _schema_text(schema: Any) -> str:

@@ -55,11 +55,11 @@ async def model_cache(request: ModelRequest[Any], call: ModelCall) -> ModelRespo
 
 async def tool_cache(request: ToolCallRequest, call: ToolCall) -> ToolResult:
     """Answer from the cache where the tool is marked so; errors are not kept."""
-    step, seconds = current_step(), marks_of(request.tool).cached
-    if seconds is None:
+    step, marks = current_step(), marks_of(request.tool)
+    if (seconds := marks.cached) is None:
         return await call(request)
     name = request.tool_call["name"]
-    key = _key("tool", [name, request.tool_call["args"]])
+    key = _key("tool", [name, marks.kept_as, request.tool_call["args"]])
     if (found := await _get(step, key, seconds)) is not None:
         step.emit("tool_called", tool=name, arguments=sorted(request.tool_call["args"]), status="success", cached=True)
         return ToolMessage(

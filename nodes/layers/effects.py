@@ -20,6 +20,7 @@ from langgraph.errors import GraphBubbleUp
 from nodes.asking import ask_within
 from nodes.auditing import audit
 from nodes.layers.approval import can_pause
+from nodes.layers.arguments import without_defaults
 from nodes.layers.layer import ToolCall, ToolResult
 from nodes.layers.retry import is_final
 from nodes.step import Step, current_step
@@ -62,7 +63,8 @@ async def done_before(request: ToolCallRequest) -> bool:
 def intent_of(request: ToolCallRequest, mark: Effect, step: Step) -> Intent:
     """Return what a call is about to change."""
     name, args = request.tool_call["name"], request.tool_call["args"]
-    return Intent(step.run.thread, step.run.turn, mark.key_of(name, args), name, args)
+    told = args if callable(mark.key) else without_defaults(request.tool, args)
+    return Intent(step.run.thread, step.run.turn, mark.key_of(name, told), name, args)
 
 
 async def ledger_in(step: Step) -> AsyncLedger:
@@ -151,6 +153,8 @@ async def _ask(
     )
     for _ in range(known.allowed + 1):
         decision = await ask_within(intent.tool, dict(intent.arguments), description, ("approve", "reject", "respond"))
+    key = f"{intent.effect} {known.allowed}"
+    await audit(step, "approval", intent.tool, decision.type, key=key, arguments=intent.arguments, taint=step.taint)
     if decision.type == "approve":
         await ledger.allow(intent, known.allowed + 1)
         return await _carry_out(request, call, known.key, intent, ledger)

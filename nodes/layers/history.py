@@ -7,10 +7,12 @@ cancelled during a tool, when a handoff stood beside another call, or when messa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.tool import ToolCall as Call
 
 from nodes.layers.layer import ModelCall
 from state.excerpts import clip
@@ -27,7 +29,42 @@ async def valid_history(request: ModelRequest[Any], call: ModelCall) -> ModelRes
     """Send a history in which every tool call is answered once, and every text can be encoded."""
     system = encodable(request.system_message) if request.system_message is not None else None
     assert system is None or isinstance(system, SystemMessage)
-    return await call(request.override(messages=compile_history(request.messages), system_message=system))
+    response = await call(request.override(messages=compile_history(request.messages), system_message=system))
+    if not any(isinstance(message, AIMessage) and message.tool_calls for message in response.result):
+        return response
+    return replace(response, result=[with_own_ids(message, request.messages) for message in response.result])
+
+
+def with_own_ids(message: BaseMessage, before: Sequence[AnyMessage]) -> BaseMessage:
+    """Return a message each of whose tool calls has an id that no other has; the same object if that was so.
+
+    Some servers number the calls of every answer from zero, and what was said of one call would be taken for another's.
+    """
+    if not isinstance(message, AIMessage) or not message.tool_calls:
+        return message
+    taken = {one["id"] for earlier in before if isinstance(earlier, AIMessage) for one in earlier.tool_calls}
+    calls, content, changed = list[Call](), message.content, False
+    for one in message.tool_calls:
+        own = one["id"] or "call"
+        number = 1
+        while own in taken:
+            number += 1
+            own = f"{one['id'] or 'call'}_{number}"
+        taken.add(own)
+        changed = changed or own != one["id"]
+        calls.append({**one, "id": own})
+        content = _renamed(content, one["id"], own)
+    return message.model_copy(update={"tool_calls": calls, "content": content}) if changed else message
+
+
+def _renamed(content: Content, old: str | None, new: str) -> Content:
+    """Return content whose first block of the call with the old id has the new one; some providers tell of a call there too."""
+    if old == new or isinstance(content, str):
+        return content
+    for at, block in enumerate(content):
+        if isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call") and block.get("id") == old:
+            return [*content[:at], {**block, "id": new}, *content[at + 1 :]]
+    return content
 
 
 def compile_history(messages: Sequence[AnyMessage]) -> list[AnyMessage]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
+from itertools import islice
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from json_repair import repair_json
 from pydantic import BaseModel, TypeAdapter
+
+from state.excerpts import clip
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 MAX_STARTS = 200
 """Places of a text that are tried for the beginning of a JSON object."""
@@ -17,6 +25,10 @@ MAX_REPAIRED = 50_000
 """Characters; a longer text is read strictly or not at all."""
 MAX_READ = 1_000_000
 """Characters that are looked at, again and again, until a text counts as beyond repair. A second's work at most."""
+MAX_PROBLEMS = 5
+"""Things wrong with one answer that are told."""
+_MAX_PROBLEM = 200
+"""Characters of each: it quotes the answer."""
 
 
 def read_answers(text: str, schemas: dict[str, Any], *, several: bool = False) -> list[Any]:
@@ -74,9 +86,52 @@ def fits(value: Any, schema: Any) -> Any:
 def _validated(value: Any, schema: Any) -> Any:
     if not isinstance(schema, dict):
         return TypeAdapter(schema).validate_python(value)
-    if not isinstance(value, dict) or (missing := set(schema.get("required", ())) - set(value)):
-        raise ValueError(f"expected an object with {sorted(schema.get('required', ()))}, without {sorted(missing)}")
+    if schema.get("type", "object") == "object":
+        required = set(schema.get("required", ()))
+        if not isinstance(value, dict) or (missing := required - set(value)):
+            raise ValueError(f"expected an object with {sorted(required)}, without {sorted(missing)}")
+    if problems := _problems(value, schema):
+        number = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''}"
+        raise ValueError("\n".join([f"{number} for {schema.get('title', 'response')}", *problems]))
     return value
+
+
+def _problems(value: Any, schema: dict[str, Any]) -> list[str]:
+    """Return what a JSON schema does not allow in a value, at most `MAX_PROBLEMS`; nothing of a schema that is broken."""
+    # It takes a quarter of a second to import: see `nodes.layers.output`, which does so in a thread.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import UnknownType, best_match
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    broken = (UnknownType, Unresolvable, re.error, RecursionError)
+    wrong_values = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)  # such as `properties: 3`
+    nothing_fetched: Registry[Any] = Registry()
+    try:
+        found = list(islice(Draft202012Validator(schema, registry=nothing_fetched).iter_errors(value), MAX_PROBLEMS))
+        if not found or not _is_sound(json.dumps(schema)):
+            return []
+    except (*broken, *wrong_values):
+        return []
+    return [_told(best_match([error]) or error) for error in found]
+
+
+def _told(error: ValidationError) -> str:
+    """Return in one line what is wrong, and where in the answer that is."""
+    message, where = clip(error.message, _MAX_PROBLEM), ".".join(map(str, error.absolute_path))
+    return " ".join(f"{where}: {message}".split() if where else message.split())
+
+
+@lru_cache(maxsize=64)
+def _is_sound(schema: str) -> bool:
+    """Whether a JSON schema is one."""
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(json.loads(schema))
+    except SchemaError:
+        return False
+    return True
 
 
 def as_plain_json(value: Any) -> dict[str, Any] | None:

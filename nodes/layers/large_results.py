@@ -12,9 +12,10 @@ from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolC
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import StructuredTool
 
-from nodes.layers.artifact import fact_of, with_facts
+from nodes.layers.artifact import fact_of, tool_messages, with_facts, with_tool_messages
 from nodes.layers.history import encodable, readable_text
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
+from nodes.layers.outside import taint
 from nodes.step import current_step
 from state.excerpts import clip
 from state.storage.items import results_of
@@ -33,21 +34,7 @@ async def large_results(request: ToolCallRequest, call: ToolCall) -> ToolResult:
     if request.tool is None and request.tool_call["name"] == READ:
         return await _read(request)
     result = await call(request)
-    if not isinstance(result, ToolMessage):
-        return result
-    text = result.content
-    if not isinstance(text, str) or len(text) <= MAX_RESULT:
-        shown = encodable(result)
-        assert isinstance(shown, ToolMessage)
-        return shown
-    kept, store = readable_text(text, _MOST_KEPT), current_step().runtime.store
-    clipped = clip(kept, MAX_RESULT)
-    if store is None:
-        return result.model_copy(update={"content": clipped})
-    name = hashlib.sha256(kept.encode()).hexdigest()[:12]
-    await store.aput(_space(), name, {"text": kept}, index=False)
-    note = f"\n[{len(text)} characters in all, kept as {name!r}: {READ}(name, start) gives any part of it.]"
-    return with_facts(result.model_copy(update={"content": clipped + note}), kept=name)
+    return with_tool_messages(result, iter([await _shown(message) for message in tool_messages(result)]))
 
 
 async def offer_reading(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
@@ -63,6 +50,9 @@ async def _read(request: ToolCallRequest) -> ToolMessage:
     if item is None:
         return _answer(request, f"Nothing is kept as {args.get('name')!r}.", status="error")
     text: str = item.value["text"]
+    # What an earlier version kept has neither source nor taint.
+    facts = {fact: item.value[fact] for fact in ("source", "taint") if item.value.get(fact)}
+    taint(current_step(), facts.get("taint", ()))
     try:
         start = max(0, int(args.get("start") or 0))
     except (TypeError, ValueError):
@@ -70,7 +60,50 @@ async def _read(request: ToolCallRequest) -> ToolMessage:
     part = text[start : start + PAGE]
     rest = len(text) - start - len(part)
     current_step().emit("tool_called", tool=READ, arguments=sorted(args), status="success", characters=len(part))
-    return _answer(request, part + (f"\n[{rest} more characters from start={start + PAGE}]" if rest > 0 else ""))
+    page = _answer(request, part + (f"\n[{rest} more characters from start={start + PAGE}]" if rest > 0 else ""))
+    return with_facts(page, **facts) if facts else page
+
+
+async def _shown(message: ToolMessage) -> ToolMessage:
+    """Return a tool's message as the model sees it: the whole text of all its blocks, or its two ends in one block."""
+    text, others = _parted(message.content)
+    if len(text) <= MAX_RESULT:
+        small = encodable(message)
+        assert isinstance(small, ToolMessage)
+        return small
+    kept = readable_text(text, _MOST_KEPT)
+    clipped, name = clip(kept, MAX_RESULT), await _keep(kept, message)
+    if name:
+        clipped += f"\n[{len(text)} characters in all, kept as {name!r}: {READ}(name, start) gives any part of it.]"
+    content = [{"type": "text", "text": clipped}, *others] if others else clipped
+    shown = message.model_copy(update={"content": content})
+    return with_facts(shown, kept=name) if name else shown
+
+
+def _parted(content: str | list[Any]) -> tuple[str, list[Any]]:
+    """Return the text of a message, a line break between its blocks, and the blocks that are no text."""
+    texts, others = [], []
+    for block in [content] if isinstance(content, str) else content:
+        text = block.get("text") if isinstance(block, dict) and block.get("type") == "text" else block
+        if isinstance(text, str):
+            texts.append(text)
+        else:
+            others.append(block)
+    return "\n".join(texts), others
+
+
+async def _keep(text: str, message: ToolMessage) -> str:
+    """Keep a text with where it is from; return its name, or nothing where there is no store."""
+    store = current_step().runtime.store
+    if store is None:
+        return ""
+    name = hashlib.sha256(text.encode()).hexdigest()[:12]
+    before = await store.aget(_space(), name)  # the same text may have come from elsewhere too
+    known = before.value if before is not None else {}
+    source = fact_of(message, "source") or known.get("source")
+    sources = dict.fromkeys([*known.get("taint", ()), *(fact_of(message, "taint") or ())])
+    await store.aput(_space(), name, {"text": text, "source": source, "taint": list(sources)}, index=False)
+    return name
 
 
 def _space() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ It looks at nothing but the messages, so a step that is taken up after a pause i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
@@ -16,9 +17,23 @@ from nodes.layers.layer import ModelCall
 from nodes.step import current_step
 from nodes.wording import circle, says_the_same
 from state.errors import LoopDetected
+from tools.retrieval.stemming import stem
+from tools.retrieval.words import STOP_WORDS, words
 
 LONG = 200
 """Characters; longer arguments are the same only when they are equal."""
+PROSE = 4
+"""Words from which a text may be punctuated and told in another order; a shorter one may be a name, a pair or a sum."""
+
+_BETWEEN = """
+above after against before below but by from if into minus nach over per than through to under until versus via von vor
+vs zu
+"""
+_DIRECTED = frozenset(_BETWEEN.split())
+"""Little words by which it matters what stands before them and what after."""
+_TELLING = _DIRECTED | {"and", "between", "down", "nor", "off", "on", "or", "out", "plus", "up", "with"}
+"""Little words that turn a text into another one where they are other ones."""
+_NUMBER = re.compile(r"[-.]*\d+(?:[.,]\d+)*")
 
 
 async def loop_guard(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
@@ -47,9 +62,36 @@ def same_arguments(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 
 def _same(first: Any, second: Any) -> bool:
-    if isinstance(first, str) and isinstance(second, str) and max(len(first), len(second)) <= LONG:
-        return says_the_same(first, second)
-    return bool(first == second)
+    if not isinstance(first, str) or not isinstance(second, str) or max(len(first), len(second)) > LONG:
+        return bool(first == second)
+    return _folded(first) == _folded(second) or _is_paraphrase(first, second)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _is_paraphrase(first: str, second: str) -> bool:
+    """Whether two texts are prose that says the same, with the same numbers and telling words in the same order."""
+    if not (_is_prose(first) and _is_prose(second)) or _NUMBER.findall(first) != _NUMBER.findall(second):
+        return False
+    one, other = words(first), words(second)
+    telling = [word for word in one if word in _TELLING]
+    if telling != [word for word in other if word in _TELLING] or not says_the_same(first, second):
+        return False
+    bare = max(len(one), len(other)) < PROSE and STOP_WORDS.isdisjoint([*one, *other])  # "EUR USD" is not "USD EUR"
+    return (_DIRECTED.isdisjoint(telling) and not bare) or _order(one) == _order(other)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a text is letters, digits and spaces, and with enough words ordinary punctuation too."""
+    allowed = ".,?!'\u2019\"-" if len(text.split()) >= PROSE else ""
+    return all(c.isalpha() or c.isdecimal() or c.isspace() or c in allowed for c in text)
+
+
+def _order(found: list[str]) -> list[str]:
+    """Return the stems of the words that carry meaning, in their order."""
+    return [stem(word) for word in found if word not in STOP_WORDS]
 
 
 def _last_result(messages: Sequence[AnyMessage]) -> str:

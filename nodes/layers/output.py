@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
@@ -10,9 +13,10 @@ from langchain.agents.structured_output import StructuredOutputError
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
 from nodes.layers.history import compile_history
-from nodes.layers.json_text import alternatives, fits, read_answers, schemas_of
+from nodes.layers.json_text import MAX_PROBLEMS, alternatives, fits, read_answers, schemas_of
 from nodes.layers.layer import ModelCall
 from nodes.step import current_step
+from nodes.threads import in_thread
 from state.errors import (
     CutOutput,
     EmptyOutput,
@@ -25,6 +29,8 @@ from state.errors import (
 
 _CUT = {"length", "max_tokens", "MAX_TOKENS"}
 _FILTERED = {"content_filter", "SAFETY", "safety", "RECITATION", "PROHIBITED_CONTENT"}
+_LINES = 1 + MAX_PROBLEMS
+"""Of why an answer has not its shape; the first says how much is wrong."""
 
 
 async def output_check(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
@@ -63,8 +69,10 @@ async def _checked(request: ModelRequest[Any], call: ModelCall) -> tuple[ModelRe
     answer = next((m for m in response.result if isinstance(m, AIMessage)), None)
     if answer is None:
         return response, EmptyOutput("the model gave no message")
+    if request.response_format is not None:
+        await _load_checks(request)
     if response.structured_response is not None:
-        return response, None
+        return _given(request, response, answer)
     if request.response_format is not None:
         answer = _with_repaired_calls(answer, schemas_of(request.response_format))
     found = find_problem(answer)
@@ -106,6 +114,29 @@ def finish_reason(answer: AIMessage) -> str:
     return str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")
 
 
+async def _load_checks(request: ModelRequest[Any]) -> None:
+    """Import what JSON schemas are checked with where there is one: that reads files, so not on the event loop."""
+    schemas = schemas_of(request.response_format).values()
+    if "jsonschema" not in sys.modules and any(isinstance(schema, dict) for schema in schemas):
+        await in_thread(import_module, "jsonschema")
+
+
+def _given(
+    request: ModelRequest[Any], response: ModelResponse[Any], answer: AIMessage
+) -> tuple[ModelResponse[Any], OutputError | None]:
+    """Check a structured answer that LangChain has read: of a JSON schema it takes anything."""
+    schemas, problem = schemas_of(request.response_format), None
+    named = [schemas[call["name"]] for call in answer.tool_calls if call["name"] in schemas]
+    for schema in named or schemas.values():
+        if not isinstance(schema, dict):
+            return response, None
+        try:
+            return replace(response, structured_response=fits(response.structured_response, schema)), None
+        except ValueError as error:
+            problem = problem or WrongShape(_first_line(error, lines=_LINES))
+    return response, problem
+
+
 def _structured(
     request: ModelRequest[Any], response: ModelResponse[Any], answer: AIMessage
 ) -> tuple[ModelResponse[Any], OutputError | None]:
@@ -121,16 +152,26 @@ def _structured(
         try:
             values = [fits(call["args"], schemas[call["name"]]) for call in answer.tool_calls]
         except ValueError as error:
-            return response, WrongShape(_first_line(error, lines=6))
+            return response, WrongShape(_first_line(error, lines=_LINES))
     elif answer.tool_calls:
         return response, WrongShape(f"expected one answer, got {len(answer.tool_calls)}")
     else:
         values = read_answers(answer.text, schemas, several=several)
     if not values:
-        expected = " or ".join(schemas)
-        return response, WrongShape(f"expected an answer in the shape of {expected}, got plain text")
+        return response, WrongShape(_why_none(answer.text, schemas))
     value = values[0] if len(values) == 1 else values
     return ModelResponse(result=_closed(answer), structured_response=value), None
+
+
+def _why_none(text: str, schemas: dict[str, Any]) -> str:
+    """Return why a text holds no answer: what its first object has that the one JSON schema does not allow."""
+    only = next(iter(schemas.values())) if len(schemas) == 1 else None
+    for found in read_answers(text, {"": dict}) if isinstance(only, dict) else ():
+        try:
+            fits(found, only)
+        except ValueError as error:
+            return _first_line(error, lines=_LINES)
+    return f"expected an answer in the shape of {' or '.join(schemas)}, got plain text"
 
 
 def _closed(answer: AIMessage) -> list[BaseMessage]:

@@ -13,7 +13,7 @@ from typing import Any
 from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage, ToolMessage
 
-from nodes.layers.artifact import fact_of, with_facts
+from nodes.layers.artifact import fact_of, tool_messages, with_facts, with_tool_messages
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
 from nodes.step import Step, current_step
 from state.labels import RULE, as_data, data_lines, unlabelled
@@ -28,16 +28,18 @@ TAINT = "orchestra_taint"
 async def outside(request: ToolCallRequest, call: ToolCall) -> ToolResult:
     """Make the call and note with its result where that comes from."""
     result = await call(request)
-    if not isinstance(result, ToolMessage) or isinstance(request.tool, HandoffTool | type(None)):
+    if isinstance(request.tool, HandoffTool | type(None)):
         return result
     if isinstance(request.tool, ColleagueTool):  # what it read itself is noted where it was reached
+        assert isinstance(result, ToolMessage)
         args, was_reached = request.tool_call["args"], fact_of(result, "usage") is not None
         return with_facts(result, source=f"agent {args.get('peer') or args.get('agent')}") if was_reached else result
-    source = _source_of(request, result)
-    if source == TRUSTED:
-        return result
-    taint(current_step(), [source])
-    return with_facts(result, source=source, taint=[source])
+    messages = tool_messages(result)
+    sources = [_source_of(request, message) for message in messages]
+    # A command may tell the agent something without a message.
+    taint(current_step(), [source for source in sources or [_source_of(request)] if source != TRUSTED])
+    pairs = zip(messages, sources, strict=True)
+    return with_tool_messages(result, iter([_sourced(message, source) for message, source in pairs]))
 
 
 async def as_data_only(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
@@ -75,9 +77,14 @@ def taint_of(outcomes: Iterable[Outcome]) -> list[str]:
     return list(dict.fromkeys(source for outcome in outcomes for source in outcome.get("taint", ())))
 
 
-def _source_of(request: ToolCallRequest, result: ToolMessage) -> str:
+def _sourced(message: ToolMessage, source: str) -> ToolMessage:
+    return message if source == TRUSTED else with_facts(message, source=source, taint=[source])
+
+
+def _source_of(request: ToolCallRequest, message: ToolMessage | None = None) -> str:
     """Return where a result is from: as the tool says of this one, as it was marked, or else the tool itself."""
-    told = result.artifact.get("source") if isinstance(result.artifact, dict) else None
+    artifact = message.artifact if message is not None else None
+    told = artifact.get("source") if isinstance(artifact, dict) else None
     name = f"tool {request.tool_call['name']}"
     if isinstance(told, str) and told:
         return f"{name}: {told}"

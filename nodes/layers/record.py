@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from langchain_core.messages.utils import count_tokens_approximately
 
 from nodes.layers.artifact import fact_of
+from nodes.layers.budget import offered
 from nodes.layers.layer import ModelCall, ToolCall, ToolResult
 from nodes.models import describe_model
 from nodes.prices import price
@@ -20,6 +21,8 @@ from state.outcome import Usage, add_usage
 
 NO_CALL = "orchestra_no_call"
 """Key in the metadata of a message that ends a loop in a model's place, and that no model gave."""
+_CHARACTERS = 4
+"""In a token, where nobody counted."""
 
 
 async def record_model(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[Any]:
@@ -115,11 +118,16 @@ def _id_of(message: AnyMessage) -> str:
 
 
 def usage_of(model: str, request: ModelRequest[Any], answer: AIMessage) -> Usage:
-    """Return what a call used: the provider's count where it gave one, else an estimate of four characters a token."""
+    """Return what a call used: the provider's count where it gave one, else an estimate of four characters a token.
+
+    The estimate is of all that was reserved for: the prompt, the messages, the tools, and the schema of the answer.
+    """
     counted = answer.usage_metadata
     if counted is not None:
         return _usage(model, counted["input_tokens"], counted["output_tokens"])
-    return _usage(model, count_tokens_approximately(request.messages), count_tokens_approximately([answer]))
+    messages = [request.system_message, *request.messages] if request.system_message else request.messages
+    tokens_in = count_tokens_approximately(messages) + sum(len(text) // _CHARACTERS for text in offered(request))
+    return _usage(model, tokens_in, count_tokens_approximately([answer]))
 
 
 def _usage(model: str, tokens_in: int, tokens_out: int) -> Usage:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain_core.exceptions import ModelError as ProviderError
+from langchain_core.language_models import BaseChatModel
 from langgraph.errors import GraphBubbleUp, is_invalid_resume
 
 from nodes.layers.layer import ModelCall
@@ -34,7 +35,7 @@ async def retry(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[An
     Bound: `policy.max_attempts` calls in all, repairs by the output check included; one is kept back per fallback model.
     """
     step = current_step()
-    most, models = step.policy.max_attempts, [f.model for f in step.policy.fallbacks() if f.model is not None]
+    most, models = step.policy.max_attempts, _fallback_models(step)[step.passed_over :]
     step.call_attempts, step.call_limit = 0, max(1, most - len(models))
     try:
         return await attempt(lambda: call(request), step, most=step.call_limit)
@@ -48,12 +49,42 @@ async def retry(request: ModelRequest[Any], call: ModelCall) -> ModelResponse[An
         step.emit("decided", decision="fallback", reason=type(failure).__name__)
         step.call_limit = max(step.call_attempts + 1, most - left)
         try:
-            return await call(request.override(model=await aload_model(model)))
+            return await call(request.override(model=await aload_model(model, call_limit=step.policy.timeout)))
         except Exception as error:
             if is_final(error):
                 raise
             failure = error
     raise failure
+
+
+async def load_first(model: str | BaseChatModel | None, step: Step) -> BaseChatModel:
+    """Return a step's model; where that cannot be loaded, the first of its fallback models that can.
+
+    Raises:
+        ModelError: None can be; it says what the step's own model lacks.
+    """
+    try:
+        return await aload_model(model, call_limit=step.policy.timeout)
+    except Exception as error:
+        if is_final(error):
+            raise
+        own = failure = error
+    for number, fallback in enumerate(_fallback_models(step), 1):
+        step.emit("decided", decision="fallback", reason=type(failure).__name__)
+        try:
+            loaded = await aload_model(fallback, call_limit=step.policy.timeout)
+        except Exception as error:
+            if is_final(error):
+                raise
+            failure = error
+        else:
+            step.passed_over = number
+            return loaded
+    raise own
+
+
+def _fallback_models(step: Step) -> list[str | BaseChatModel]:
+    return [fallback.model for fallback in step.policy.fallbacks() if fallback.model is not None]
 
 
 async def attempt(call: Callable[[], Awaitable[ResultT]], step: Step, *, most: int) -> ResultT:

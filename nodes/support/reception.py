@@ -38,8 +38,8 @@ class Reception:
     async def __call__(self, state: Mapping[str, Any], runtime: Runtime[Any], config: RunnableConfig) -> dict[str, Any]:  # noqa: ARG002
         """Say whose case it is and how it stands."""
         run, goal, pending = run_of(config), state["goal"], state.get("pending", "")
-        thread = (run.thread or run.id) if run is not None else ""
-        ticket, customer, balances, tried = await in_thread(self._look_up, thread, goal)
+        thread, turn = (run.thread, run.turn) if run is not None else ("", "")
+        ticket, customer, balances, tried = await in_thread(self._look_up, state, thread, turn)
         earlier = [m.text for m in state.get("messages", [])[:-1] if isinstance(m, HumanMessage)]
         mood = read_mood(goal, earlier, state.get("mood", 0))
         update: dict[str, Any] = {
@@ -55,19 +55,32 @@ class Reception:
             update |= {"goal": pending, "active": state["waiting"], "waiting": "", "pending": ""}
         return update
 
-    def _look_up(self, thread: str, goal: str) -> tuple[int, Customer | None, dict[int, Balance], list[str]]:
-        shop = self.shop()
-        ticket, tried = shop.open_ticket(thread, goal), []
-        customer, given = shop.customer_of(ticket), self._given(shop)
+    def _look_up(
+        self, state: Mapping[str, Any], thread: str, turn: str
+    ) -> tuple[int, Customer | None, dict[int, Balance], list[str]]:
+        """Return ticket, customer, balances, and addresses that no customer has.
+
+        Whose conversation it is, its own state says and nothing in the shop: another may have had the name of its thread.
+        """
+        shop, goal, known, tried = self.shop(), state["goal"], state.get("customer"), list[str]()
+        customer, given = shop.find_customer(known["email"]) if known else None, self._given(shop)
         if customer is not None and given is not None and customer != given:
             raise ConfigurationError(f"customer: thread {thread!r} is another customer's; take a thread of its own")
         if customer is None:
             found = [given] if given is not None else [shop.find_customer(address) for address in emails_in(goal)]
             customer = next((one for one in found if one is not None), None)
             tried = emails_in(goal) if customer is None else []
-            if customer is not None:
-                shop.assign(ticket, customer.id)
+        ticket = self._ticket(shop, state, f"{thread} {turn}".strip(), customer)
         return ticket, customer, shop.balances(customer.id) if customer is not None else {}, tried
+
+    def _ticket(self, shop: Shop, state: Mapping[str, Any], conversation: str, customer: Customer | None) -> int:
+        """Return the ticket that the state names, or a new one where it names none that this customer can have."""
+        ticket, owner = state.get("ticket"), customer.id if customer is not None else None
+        if ticket is None or not shop.has_ticket(ticket, owner):
+            ticket = shop.open_ticket(conversation, state["goal"])
+        if owner is not None:
+            shop.assign(ticket, owner)
+        return int(ticket)
 
     def _given(self, shop: Shop) -> Customer | None:
         if self._customer is None:

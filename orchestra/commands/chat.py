@@ -83,27 +83,24 @@ def _subject(
 ) -> tuple[Recipe, Context]:
     """Return what is talked to and with which knobs: as noted with a conversation that goes on, as told with a new one."""
     from nodes.models import default_model
+    from orchestra.commands.running import noted_recipe
     from orchestra.knobs import context_from
-    from orchestra.recipe import read_settings, recipe_named, recipe_of
+    from orchestra.recipe import read_settings, recipe_named
     from state.context import Context
 
     new, knobs = recipe_named(name)
     known = persistence.thread(thread)
     if known and known.get("task"):
-        recipe = recipe_of(known)
-        if (recipe.name, recipe.file) != (new.name, new.file):
-            raise ConfigurationError(
-                f"--thread: {thread!r} belongs to {recipe.file or recipe.name!r}; choose another name"
-            )
+        recipe = noted_recipe(known, new)
         if settings or corpus:
             raise ConfigurationError(f"--set, --corpus: {thread!r} has them already; they are for a new conversation")
-        return recipe, with_limits(context_from(known), **limits)
+        return recipe.with_model(limits["model"]), with_limits(context_from(known), **limits)
     if settings and new.file:
         raise ConfigurationError("--set: expected a pattern or team by its name; a file says itself how it is built")
     if corpus:
         knobs["corpus"] = str(Path(corpus).expanduser().resolve())
     recipe = new if new.file else new.model_copy(update={"build": read_settings(name, settings)})
-    return recipe, with_limits(Context(**{"model": default_model(), **knobs}), **limits)
+    return recipe.with_model(limits["model"]), with_limits(Context(**{"model": default_model(), **knobs}), **limits)
 
 
 class Conversation:

@@ -9,11 +9,14 @@ from pathlib import Path
 import click
 
 from orchestra.commands.options import db_option, json_option
+from state.errors import ConfigurationError
 
 
 @click.command()
 @click.argument("thread")
-@click.option("--out", metavar="FILE", help="Where the page is written; reports/THREAD.html by default.")
+@click.option(
+    "--out", metavar="FILE", help="Where the page is written, `-` for the output; reports/THREAD.html by default."
+)
 @db_option
 @json_option
 def report(thread: str, out: str | None, db: str, as_json: bool) -> None:
@@ -26,10 +29,16 @@ def report(thread: str, out: str | None, db: str, as_json: bool) -> None:
     from orchestra.reporting.report import report as report_of
     from orchestra.view.screen import open_screen
 
+    if out == "-" and as_json:
+        raise ConfigurationError(
+            "--out: the page and the figures cannot both go to the output; leave out --json, or name a file"
+        )
     with known_thread(thread, db) as (persistence, facts):
         options = db_words(db) if "recipe" in facts else None
         made = report_of(persistence, thread, options=options)
-    if out is not None or not as_json:
+    if out == "-":
+        click.echo(made.html)
+    elif out is not None or not as_json:
         written = made.save(out if out is not None else Path("reports") / f"{file_name(thread)}.html")
         if not as_json:
             open_screen().say(f"Written to {_from_here(written)}")

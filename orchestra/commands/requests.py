@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @db_option
 @json_option
 def requests(sweep: bool, db: str, as_json: bool) -> None:
-    """List what people are asked, over all threads, the oldest first."""
+    """List what people are asked, over all threads, the oldest first.
+
+    With --expire, --json prints what was `decided`, what was `left` and why, and what is `open` now.
+    """
     from orchestra.commands.place import find_place, no_database
     from orchestra.inbox import Swept, expire
     from orchestra.inbox import requests as all_requests
@@ -36,7 +39,11 @@ def requests(sweep: bool, db: str, as_json: bool) -> None:
             found = all_requests(place)
     screen = open_screen()
     if as_json:
-        click.echo(json.dumps([_plain(request) for request in found], ensure_ascii=False, indent=2))
+        listed: object = [_plain(request) for request in found]
+        if sweep:
+            of_sweep = {name: [_plain(request) for request in some] for name, some in swept._asdict().items()}
+            listed = {**of_sweep, "open": listed}
+        click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
         return
     _show_swept(screen, swept)
     if found:
@@ -54,7 +61,7 @@ def _show_swept(screen: Screen, swept: Swept) -> None:
     for request in swept.decided:
         screen.say(f"{request.thread}: nobody answered {request.id[:8]} in time; decided: {request.default}")
     for request in swept.left:
-        screen.say(f"{request.thread}: {request.id[:8]} expired; go on with it where it was started")
+        screen.say(f"{request.thread}: {request.id[:8]} expired and was left: {request.reason}")
 
 
 def _table_of(found: list[OpenRequest]) -> Table:

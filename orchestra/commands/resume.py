@@ -165,7 +165,8 @@ def _go_on(
     from orchestra.view.screen import open_screen
 
     with known_thread(thread, db) as (persistence, facts):
-        recipe, context = recipe_of(facts), with_limits(context_from(facts), **limits)
+        recipe = recipe_of(facts).with_model(limits["model"])
+        context = with_limits(context_from(facts), **limits)
         screen = open_screen(quiet=quiet, json=as_json, plain=plain)
         runs = facts.get("status") in active or any(each.is_over for each in requests(persistence, thread=thread))
         if runs:

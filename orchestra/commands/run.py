@@ -21,6 +21,7 @@ from orchestra.commands.options import (
 from state.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from orchestra.recipe import Recipe
@@ -83,7 +84,8 @@ def _run(
 
     screen = open_screen(quiet=options.pop("quiet"), json=options.pop("as_json"), plain=options.pop("plain"))
     thread = thread if thread is not None else run_sync(new_thread(recipe.name, persistence))
-    recipe, context = _recipe(recipe, thread, persistence, **options), _context(knobs, **options)
+    recipe, context = _begun(persistence, thread, recipe, knobs)
+    recipe, context = _recipe(recipe, thread, **options), _context(context, **options)
     load_model(context.model)
     show_heading(screen, recipe.name, thread, describe_model(context.model))
     prepare(screen, context, recipe)
@@ -102,31 +104,44 @@ def _run(
     end(screen, result, recipe, db)
 
 
-def _recipe(
-    recipe: Recipe, thread: str, persistence: Persistence, *, out: str | None, approve: bool, **_: Any
-) -> Recipe:
-    """Return a recipe with what the options ask for, unless the thread is that of another."""
-    from graphs.registry import find
-    from orchestra.recipe import approval_arguments, recipe_of
+def _begun(persistence: Persistence, thread: str, recipe: Recipe, told: Mapping[str, Any]) -> tuple[Recipe, Context]:
+    """Return what the options change: how a known thread was built and its knobs, or those of a new one.
+
+    What a file told of the knobs is noted with the thread; it is told again where the file says something else now.
+    """
+    from dataclasses import replace
+
+    from orchestra.commands.running import noted_recipe
+    from orchestra.knobs import context_from
+    from orchestra.recipe import recipe_of
+    from state.context import Context
 
     known = persistence.thread(thread)
-    before = recipe_of(known) if known else recipe
-    if (before.name, before.file) != (recipe.name, recipe.file):
-        whose = before.file or before.name
-        raise ConfigurationError(f"--thread: {thread!r} belongs to {whose!r}; choose another name")
+    if not known:
+        return recipe, Context(**told)
+    noted, told = noted_recipe(known, recipe), told if recipe_of(known).digest != recipe.digest else {}
+    return noted, replace(context_from(known), **told)
+
+
+def _recipe(recipe: Recipe, thread: str, *, out: str | None, approve: bool, model: str | None, **_: Any) -> Recipe:
+    """Return a recipe with what the options ask for."""
+    from graphs.registry import find
+    from orchestra.recipe import approval_arguments
+
     if approve and recipe.file:
         raise ConfigurationError(
             "--approve: expected a pattern or team by its name; a file says itself what a person approves"
         )
     if approve:
-        recipe = recipe.model_copy(update={"build": approval_arguments(find(recipe.name))})
-    if out is None and recipe.searches:
-        out = f"reports/{Path(thread).name}.md"
-    return recipe if out is None else recipe.model_copy(update={"out": str(_writable(Path(out)))})
+        recipe = recipe.model_copy(update={"build": {**recipe.build, **approval_arguments(find(recipe.name))}})
+    if out is None:
+        out = recipe.out or (f"reports/{Path(thread).name}.md" if recipe.searches else "")
+    recipe = recipe.model_copy(update={"out": str(_writable(Path(out)))}) if out else recipe
+    return recipe.with_model(model)
 
 
 def _context(
-    told: dict[str, Any],
+    context: Context,
     *,
     corpus: str | None,
     approve_within: timedelta | None,
@@ -137,17 +152,19 @@ def _context(
     budget_tokens: int | None,
     **_: Any,
 ) -> Context:
-    """Return the context; options take the place of what a file told. The default model is named now: it stays the same."""
+    """Return a context in which options take the place of its own. The default model is named now: it stays the same."""
+    from dataclasses import replace
+
     from nodes.models import default_model
-    from state.context import Context
 
     knobs: dict[str, Any] = {"max_rounds": max_rounds, "max_concurrency": max_concurrency}
     if approve_within is not None:
         knobs["approval_expires"] = approve_within.total_seconds()
     if corpus is not None:
         knobs["corpus"] = str(Path(corpus).expanduser().resolve())
-    given = {name: value for name, value in knobs.items() if value is not None}
-    context = Context(**{"model": default_model(), **told, **given})
+    if context.model is None:
+        knobs["model"] = default_model()
+    context = replace(context, **{name: value for name, value in knobs.items() if value is not None})
     return with_limits(context, model=model, budget_usd=budget_usd, budget_tokens=budget_tokens)
 
 

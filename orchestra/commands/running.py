@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -149,6 +149,28 @@ def write_answer(result: RunResult, path: Path) -> str:
     notice = f"\n---\n\n_{ENGINE_NOTICE}_\n" if result.by_engine else ""
     path.write_text(result.answer.rstrip("\n") + "\n" + notice, encoding="utf-8")
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def noted_recipe(known: Mapping[str, Any], named: Recipe) -> Recipe:
+    """Return how a thread was built, so that its next turn is built like that.
+
+    A team file is taken as it is now, but by a thread in the middle of its work, which goes on with the same only.
+
+    Args:
+        known: What is noted with the thread.
+        named: What it is to be a thread of.
+
+    Raises:
+        ConfigurationError: It is a thread of something else.
+        GraphChanged: A program runs it.
+    """
+    from orchestra.recipe import recipe_of
+
+    noted = recipe_of(known)
+    if (noted.name, noted.file) != (named.name, named.file):
+        whose = noted.file or noted.name
+        raise ConfigurationError(f"--thread: {known['thread']!r} belongs to {whose!r}; choose another name")
+    return noted if noted.unfinished else noted.model_copy(update={"digest": named.digest})
 
 
 def prepare(screen: Screen, context: Context, recipe: Recipe) -> None:

@@ -64,11 +64,12 @@ def trace(
         return
     screen = open_screen()
     show_trace(screen, shown, kinds=kinds)
-    if not any(True for _ in shown.spans()):
-        screen.say(
-            "Nothing of that kind happened." if any(found.turns) else "Nothing of this thread was recorded.",
-            style="dim",
-        )
+    if any(True for _ in shown.spans()):
+        return
+    if not any(found.turns):
+        screen.say("Nothing of this thread was recorded.", style="dim")
+    elif agent or kinds or turn or errors:
+        screen.say("Nothing of that kind happened.", style="dim")
 
 
 def _trace_of(persistence: Persistence, thread: str) -> Trace:

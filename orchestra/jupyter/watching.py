@@ -39,7 +39,7 @@ async def awatch(
     message: str | None = None,
     args: Mapping[str, Any] | None = None,
     persistence: Persistence | None = None,
-    context: Context | None = None,
+    context: Context | Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Run a graph and show its agents at work; return what came of it.
 
@@ -76,7 +76,7 @@ async def awatch(
 
     tree = AgentTree(await kept.aevents(thread))
     if not in_notebook():
-        budget = context.budget if context is not None else None
+        budget = context.budget if isinstance(context, Context) else None
         with watch_on(open_screen(), tree, shape=read_shape(graph), budget=budget) as seen:
             return await work(seen)
     async with LiveTable(name, thread, tree) as table:

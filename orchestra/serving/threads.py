@@ -74,7 +74,7 @@ class ServedThreads:
     async def _note(self, config: RunnableConfig, graph: str) -> None:
         run, recipe = run_of(config), self._recipes.get(graph)
         if run is not None and recipe is not None:
-            facts = {**recipe.facts(), "context": note_context(run.context) or None}
+            facts = {**recipe.facts(), "context": note_context(run.context)}
             await self._persistence.anote_thread(run.thread, **facts)
 
     async def enlist(self, thread: str = "") -> None:

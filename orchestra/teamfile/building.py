@@ -87,13 +87,17 @@ def members_in(file: TeamFile, keys: tuple[str, ...], entry: TeamEntry, *, below
     return Members(file, keys, entry.pattern or "sequential", entry.agents, entry.tasks, entry.options, below=below)
 
 
-def build_team(team: TeamFile) -> PatternBuilder:
+def build_team(team: TeamFile, *, model: str = "") -> PatternBuilder:
     """Return the uncompiled graph of a team. Imports the modules of its tools.
+
+    Args:
+        team: As it was read.
+        model: That its runs are given in place of those of its files; empty where they are given none.
 
     Raises:
         ConfigurationError: A tool cannot be had, or nobody has a tool that approvals or a policy list.
     """
-    builder = Building().build(members_of(team))
+    builder = Building(model=model).build(members_of(team))
     if builder.made is not None:
         builder.made = replace(builder.made, source=team)
     builder.knobs = knobs_of(team)
@@ -105,10 +109,11 @@ class Building:
 
     Args:
         with_tools: Whether to make the tools; without them nothing is imported, opened or started.
+        model: That its runs are given; agents that name none take it then, and not that of their file.
     """
 
-    def __init__(self, *, with_tools: bool = True) -> None:
-        self.with_tools = with_tools
+    def __init__(self, *, with_tools: bool = True, model: str = "") -> None:
+        self.with_tools, self.model = with_tools, model
         self.boxes: dict[int, Toolbox] = {}
 
     def build(self, members: Members, approvals: Sequence[str] = ()) -> PatternBuilder:
@@ -193,11 +198,15 @@ class Building:
             entry.description or entry.goal or entry.role or "",
             prompt_of(entry),
             tools=[tool for given in tools.values() for tool in given],
-            model=entry.model if entry.model is not None else (members.file.model if members.below else None),
+            model=entry.model if entry.model is not None else self._model_of(members),
             response_format=_shape(name, entry.response_format),
             policy=self._policy(members, entry, tools, approvals, make),
             version=entry.version,
         )
+
+    def _model_of(self, members: Members) -> str | None:
+        """Return the model of agents that name none: that of a file within another, else the run's."""
+        return members.file.model if members.below and not self.model else None
 
     def _tools(self, members: Members, keys: tuple[str, ...], entry: AgentEntry) -> dict[str, tuple[Tool, ...]]:
         """Return an agent's tools, by what it names them."""

@@ -20,10 +20,8 @@ def context_of_file(team: TeamFile, **given: Any) -> Context:
 
 
 def knobs_of(team: TeamFile) -> dict[str, Any]:
-    """Return the fields of the context that a file sets. Tasks that are known beforehand are planned once."""
+    """Return the fields of the context that a file sets."""
     knobs: dict[str, Any] = {name: value for name, value in team.options.items() if is_knob(name, team.pattern)}
-    if team.tasks:
-        knobs = {"max_replans": 0, **knobs}
     if knobs.get("corpus"):
         knobs["corpus"] = str((team.source.folder / knobs["corpus"]).resolve())
     if "redact" in knobs:

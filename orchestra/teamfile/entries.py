@@ -66,7 +66,11 @@ class Entries:
         elif isinstance(agent, HumanAgent):
             self.entries[name] = self._person(agent, where)
         elif (made := made_of(agent)) is not None:
-            purpose = str(getattr(getattr(agent, "builder", None), "description", ""))
+            builder = getattr(agent, "builder", None)
+            purpose = str(getattr(builder, "description", ""))
+            if knobs := getattr(builder, "knobs", None):
+                remedy = "they do not count within another team; say them of the whole, and take them out of its file"
+                self.refuse(where, f"its file sets {', '.join(knobs)}; {remedy}")
             self.entries[name] = {**({"description": purpose} if purpose else {}), **self.team(made, where)}
         else:
             kind = type(agent).__name__

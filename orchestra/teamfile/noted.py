@@ -8,13 +8,14 @@ from state.errors import ConfigurationError, GraphChanged, TeamFileError
 from state.graph import PatternBuilder
 
 
-def build_noted(path: str, digest: str, *, thread: str = "") -> PatternBuilder:
+def build_noted(path: str, digest: str, *, thread: str = "", model: str = "") -> PatternBuilder:
     """Return the uncompiled graph of the file that a thread was started with.
 
     Args:
         path: The file, absolute.
         digest: Of what it said then. Comments, and how it is written, make no difference.
         thread: Id of a thread in the middle of its work, which goes on with nothing else; empty for one that has ended.
+        model: That the run was given in place of those of its files; empty where it was given none.
 
     Raises:
         GraphChanged: The file is gone, cannot be used any more, or says something else while the thread is not done.
@@ -30,4 +31,4 @@ def build_noted(path: str, digest: str, *, thread: str = "") -> PatternBuilder:
     if thread and team.source.digest != digest:
         remedy = "put back what it said and try again, or start a new thread with `orchestra run`"
         raise GraphChanged(f"team file {path!r} is not what {whose} started with; {remedy}", thread=thread)
-    return build_team(team)
+    return build_team(team, model=model)

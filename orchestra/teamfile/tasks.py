@@ -69,12 +69,15 @@ def plan_of(tasks: Mapping[str, TaskEntry], task: str = "{task}") -> Plan:
 
 
 class FixedPlan:
-    """Gives the plan that the file has: what stands for a planner. The same plan again, when something of it failed.
+    """Gives the plan that the file has: what stands for a planner. Nobody asks it again when something of it failed.
 
     Args:
         name: Of its node.
         tasks: By name, in the order of the file.
     """
+
+    is_fixed = True
+    """Tells `plan_execute` that it has no other plan."""
 
     def __init__(self, name: str, tasks: Mapping[str, TaskEntry]) -> None:
         self.__name__, self.tasks = name, tasks

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,7 @@ def import_tools(reference: str, folder: Path) -> tuple[Tool, ...]:
                 raise ConfigurationError(f"tool {reference!r}: its module needs {error.name!r}; install it") from error
             where = f"it is neither installed nor in {str(folder)!r}"
             raise ConfigurationError(f"tool {reference!r}: no module {error.name!r}; {where}") from None
-        except Exception as error:  # whatever somebody's module does when it is imported
+        except (Exception, SystemExit) as error:  # whatever somebody's module does when it is imported
             said = f"{type(error).__name__}: {error}"
             raise ConfigurationError(f"tool {reference!r}: its module cannot be imported: {said}") from error
     place = getattr(found, "__file__", None) or "no file"
@@ -238,6 +239,17 @@ def import_tools(reference: str, folder: Path) -> tuple[Tool, ...]:
         if isinstance(tool, type) or not (isinstance(tool, BaseTool) or callable(tool)):
             raise ConfigurationError(f"tool {reference!r}: expected a tool, a function or a list of them, got {tool!r}")
     return tools
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported without a folder of its own being looked into. Imports nothing."""
+    top = module.partition(".")[0]
+    return any(find(top, None) is not None for one in sys.meta_path if (find := getattr(one, "find_spec", None)))
+
+
+def lies_in(folder: Path, module: str) -> bool:
+    """Whether a module lies in a folder. Imports nothing."""
+    return PathFinder.find_spec(module.partition(".")[0], [str(folder)]) is not None
 
 
 @contextmanager

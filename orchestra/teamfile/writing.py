@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ from langgraph.graph import StateGraph
 from pydantic import ValidationError
 
 from orchestra.teamfile.entries import Entries, Where, as_data, made_of
-from orchestra.teamfile.model import TeamFile
+from orchestra.teamfile.model import AgentEntry, TeamFile
 from orchestra.teamfile.names import SUFFIXES
+from orchestra.teamfile.options import is_knob
 from orchestra.teamfile.parts import ONLY_PYTHON, cast_agents, parts_of
 from orchestra.teamfile.reading import parse_team
 from orchestra.teamfile.tasks import FixedPlan, LastResults
 from orchestra.teamfile.text import team_text
+from orchestra.teamfile.tools import is_installed, lies_in
 from state.errors import ConfigurationError
 from state.made import Made
 
@@ -59,6 +61,8 @@ def data_of(graph: Any, target: Path, *, name: str = "", description: str = "") 
     told = {"name": name or (file.name if file else _name_of(graph, made)), "description": description}
     told = {key: value for key, value in told.items() if value}
     if file is not None:
+        if problems := _left_behind(file, target):
+            raise _refused(problems)
         return {**_moved(file, target), **told}
     if made is None:
         remedy = "give it a pattern's build(...), or that compiled"
@@ -66,14 +70,18 @@ def data_of(graph: Any, target: Path, *, name: str = "", description: str = "") 
     writing = _Writing()
     data = {**told, **writing.members(made, ())}
     if writing.problems:
-        what = "\n".join(f"- {problem}" for problem in writing.problems)
-        raise ConfigurationError(f"save_team: this cannot be written in a file:\n{what}")
+        raise _refused(writing.problems)
     try:
         TeamFile.model_validate(data)
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise ConfigurationError(f"save_team: a file cannot hold it: {said}") from None
     return data
+
+
+def _refused(problems: Sequence[str]) -> ConfigurationError:
+    what = "\n".join(f"- {problem}" for problem in problems)
+    return ConfigurationError(f"save_team: this cannot be written in a file:\n{what}")
 
 
 def _name_of(graph: Any, made: Made | None) -> str:
@@ -91,12 +99,30 @@ def _moved(file: TeamFile, target: Path) -> dict[str, Any]:
         for key in ("folder", "database", "cwd"):
             if settings.get(key):
                 settings[key] = _from(other, folder / settings[key])
+    if is_knob("corpus", file.pattern) and data.get("options", {}).get("corpus"):
+        data["options"]["corpus"] = _from(other, folder / data["options"]["corpus"])
     for keys in file.teams:
         entry: Any = data
         for key in keys:
             entry = entry[key]
         entry["team"] = _from(other, folder / entry["team"])
     return data
+
+
+def _left_behind(file: TeamFile, target: Path) -> list[str]:
+    """Return the tools whose modules lie beside a file, and cannot be found from the folder of another one."""
+    folder, other = file.source.folder.resolve(), target.absolute().parent.resolve()
+    if folder == other:
+        return []
+    problems = []
+    for keys, entry in file.entries():
+        for tool in entry.tools if isinstance(entry, AgentEntry) else ():
+            module, colon, _ = tool.partition(":")
+            if colon and lies_in(folder, module) and not lies_in(other, module) and not is_installed(module):
+                where = ".".join(key for key in keys if key != "agents")
+                remedy = f"copy it to {str(other)!r} first, or install it"
+                problems.append(f"{where}.tools: {tool!r} is in a module that lies in {str(folder)!r}; {remedy}")
+    return problems
 
 
 def _from(folder: Path, path: Path) -> str:

@@ -206,6 +206,7 @@ def _finished(span: Span, event: Event) -> None:
 
 def _paused(span: Span, event: Event) -> None:
     span.status = "waiting"
+    span.seconds = (span.seconds or 0.0) + event["data"].get("seconds", 0.0)
     names = ", ".join(each.get("name", "") for each in event["data"].get("requests") or ())
     span.decisions.append(replace(decision_of(event), kind="ask", subject=names))
 

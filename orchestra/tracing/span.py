@@ -89,7 +89,7 @@ class Span:
         status: Status of its outcome, or `running`, `waiting` for a person, `unfinished` when its run broke off.
         attempts: Calls of the model, or of what stands for the agent, counting failed ones.
         tries: How often the step began.
-        seconds: How long it worked, over all tries; None before it has ended.
+        seconds: How long it worked, over all tries and before it waited for a person; None before that.
         model_calls: Its own.
         tool_calls: Its own.
         input_tokens: Its own.

@@ -18,7 +18,7 @@ from state.storage.records import RecordedEvent
 
 _OPEN = frozenset({"running", "waiting"})
 """Statuses of runs that have not ended."""
-READ = ("noted", "model_called", "tool_called", "agent_finished", "run_ended")
+READ = ("noted", "model_called", "tool_called", "paused", "agent_finished", "run_ended")
 """Kinds of events that are counted."""
 
 
@@ -123,6 +123,8 @@ class _Turn:
     status: str = ""
     times: dict[str, list[float]] = field(default_factory=dict)
     """First and last moment of each invocation."""
+    paused: defaultdict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
+    """Seconds that steps had worked when they began to wait for a person, by parent, step and agent."""
 
 
 async def astats(persistence: Persistence, *, since: float | None = None) -> Stats:
@@ -185,16 +187,22 @@ def _count(event: RecordedEvent, turn: _Turn, agents: defaultdict[str, Figures])
     elif kind == "tool_called":
         turn.figures.tool_calls += 1
         agents[event["agent"]].tool_calls += 1
+    elif kind == "paused":
+        turn.paused[_step_of(event)] += data.get("seconds", 0.0)
     elif kind == "agent_finished":
-        _finish(data, turn.figures, agents[event["agent"]])
+        _finish(data, turn.figures, agents[event["agent"]], before=turn.paused.pop(_step_of(event), 0.0))
     elif kind == "run_ended":
         turn.status = str(data.get("status", ""))
 
 
-def _finish(data: Mapping[str, Any], turn: Figures, agent: Figures) -> None:
+def _step_of(event: RecordedEvent) -> tuple[str, str, str]:
+    return event["parent"], event["step"], event["agent"]
+
+
+def _finish(data: Mapping[str, Any], turn: Figures, agent: Figures, *, before: float) -> None:
     agent.count += 1
     agent.by_status[str(data.get("status", ""))] += 1
-    agent.seconds.append(float(data.get("seconds") or 0.0))
+    agent.seconds.append(before + float(data.get("seconds") or 0.0))
     if error := data.get("error"):
         turn.errors[str(error.get("type", ""))] += 1
         agent.errors[str(error.get("type", ""))] += 1

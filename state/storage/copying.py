@@ -1,11 +1,16 @@
-"""Decide which checkpoints of a thread are the past of one of them, for a fork that begins there."""
+"""Decide what of a thread is the past of one of its checkpoints, for a fork that begins there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from state.storage.place import Execute
 from state.storage.pruning import Lineage
+from state.storage.records import note
+from state.storage.signals import copy_guidance
+from state.turns import TURN
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,24 @@ def past_of(lineages: Sequence[Lineage], at: str) -> Past:
     begun_at = ancestors.keys() if is_latest else ancestors.keys() - {at}
     nested = [(each.namespace, each.id) for each in lineages if each.namespace and each.root in begun_at]
     return Past([("", each) for each in reversed(ancestors)] + nested, None if is_latest else ("", at))
+
+
+def fork_begun(
+    lineages: Sequence[Lineage], at: str, thread: str, to: str, facts: Mapping[str, Any]
+) -> Callable[[Execute], None]:
+    """Return what else makes a fork a thread of its own, in the transaction that copies its past: facts and guidance.
+
+    Args:
+        lineages: The checkpoints of the root graph.
+        at: Id of the one that the fork begins at.
+        thread: The thread that is forked.
+        to: Id of the fork.
+        facts: About the fork.
+    """
+    turn = next((str(each.metadata.get(TURN, "")) for each in lineages if each.id == at), "")
+
+    def begin(execute: Execute) -> None:
+        note(execute, to, dict(facts))
+        copy_guidance(execute, thread, to, turn)
+
+    return begin

@@ -56,15 +56,27 @@ class Place(Protocol):
 
 
 @contextmanager
+def on_behalf_of(thread: str, location: str = "") -> Iterator[None]:
+    """Do something on behalf of a thread, which errors of the storage name with the place, where they name none.
+
+    Raises:
+        PersistenceError: As it was raised within.
+    """
+    try:
+        yield
+    except PersistenceError as fault:
+        if fault.thread and (fault.location or not location):
+            raise
+        place, whose = fault.location or location, fault.thread or thread
+        raise type(fault)(fault.message, location=place, thread=whose, remedy=fault.remedy) from fault.__cause__
+
+
+@contextmanager
 def transaction_of(place: Place, thread: str, *, write: bool) -> Iterator[Execute]:
-    """Open a transaction on behalf of a thread, which its errors name with the place.
+    """Open a transaction on behalf of a thread.
 
     Raises:
         PersistenceError: For every error of the database.
     """
-    try:
-        with place.transaction(write=write) as execute:
-            yield execute
-    except PersistenceError as fault:
-        location, named = fault.location or place.location, fault.thread or thread
-        raise type(fault)(fault.message, location=location, thread=named, remedy=fault.remedy) from fault.__cause__
+    with on_behalf_of(thread, place.location), place.transaction(write=write) as execute:
+        yield execute

@@ -155,6 +155,18 @@ class AsyncSignals:
         await self._worker.run(self._signals.clear, thread)
 
 
+def copy_guidance(execute: Execute, thread: str, to: str, turn: str) -> None:
+    """Let a fork of a thread know what its agents were told: in the turn that it begins in, and what none has seen.
+
+    Halts are not copied: nobody wished that the fork stops.
+    """
+    execute(
+        "INSERT INTO orchestra_signals (thread_id, kind, turn, agent, text, at) SELECT ?, kind, turn, agent, text, at "
+        "FROM orchestra_signals WHERE thread_id = ? AND kind = ? AND turn IN ('', ?) ORDER BY id",
+        (to, thread, _INJECT, turn),
+    )
+
+
 def signals_of(saver: BaseCheckpointSaver[Any] | None) -> AsyncSignals | None:
     """Return the signals in the database of one of our savers; None for any other: nobody could send it any."""
     place: Place | None = getattr(saver, "place", None)

@@ -113,14 +113,24 @@ class Shop:
         """Return the payments of an order, each with what was `refunded` of it."""
         return self._all(PAYMENTS, (order,))
 
-    def open_ticket(self, thread: str, subject: str) -> int:
-        """Return the ticket of a conversation, opening it when it is new."""
+    def open_ticket(self, conversation: str, subject: str) -> int:
+        """Return the ticket of a conversation, opening it when it is new.
+
+        Args:
+            conversation: What no other has, not even one that is in a thread of the same name later.
+            subject: What it is about.
+        """
         with self.connect() as database:
             database.execute(
                 "INSERT INTO tickets (thread, subject) VALUES (?, ?) ON CONFLICT (thread) DO NOTHING",
-                (thread, subject[:200]),
+                (conversation, subject[:200]),
             )
-            return int(database.execute("SELECT id FROM tickets WHERE thread = ?", (thread,)).fetchone()[0])
+            return int(database.execute("SELECT id FROM tickets WHERE thread = ?", (conversation,)).fetchone()[0])
+
+    def has_ticket(self, ticket: int, customer: int | None) -> bool:
+        """Whether a ticket is there, and no other customer's."""
+        sql = "SELECT 1 FROM tickets WHERE id = ? AND (customer_id IS NULL OR customer_id = ?)"
+        return self._one(sql, (ticket, customer)) is not None
 
     def customer_of(self, ticket: int) -> Customer | None:
         """Return who a ticket belongs to, once that is known."""

@@ -145,10 +145,10 @@ def _debate(troupe: Troupe, knobs: Context) -> list[Passes]:  # noqa: ARG001  # 
 
 
 def _plan_execute(troupe: Troupe, knobs: Context) -> list[Passes]:
-    plans = 1 + knobs.max_replans
     if troupe.has_fixed_plan:
         named = {name: player for _, player in troupe.players() for name in (player.name,)}
-        return [Passes((named[task.agent],), 1, plans) for task in troupe.members.tasks.values()]
+        return [Passes((named[task.agent],), 1, 1) for task in troupe.members.tasks.values()]
+    plans = 1 + knobs.max_replans
     asked = plans + (knobs.max_rounds if troupe.arguments.get("approve_plan") else 0)
     said = 1 if troupe.arguments.get("discuss") else 0
     return [
@@ -194,9 +194,9 @@ _PASSES: dict[str, Callable[[Troupe, Context], Sequence[Passes]]] = {
 
 
 def _planned(troupe: Troupe, knobs: Context) -> list[Loop]:
-    again = [Loop("a new plan for what failed", knobs.max_replans, "max_replans")]
     if troupe.has_fixed_plan:
-        return again if knobs.max_replans else []
+        return []
+    again = [Loop("a new plan for what failed", knobs.max_replans, "max_replans")]
     repairs = [Loop("a plan that cannot be used is sent back", MAX_REPAIRS, FIXED)]
     asked = [Loop("a person sends the plan back", knobs.max_rounds, "max_rounds")]
     return [*again, *repairs, *(asked if troupe.arguments.get("approve_plan") else [])]

@@ -78,7 +78,7 @@ def check_team(
     """
     knobs = context_of_file(team)
     knobs = replace(knobs, model=model) if model is not None else knobs
-    troupe, hands = troupe_of(team), Hands(imports)
+    troupe, hands = troupe_of(team, model=model or ""), Hands(imports)
     counts = {one.keys: len(hands.of(one)) for each in troupe.nested() for one in each.everybody()}
     estimating = Estimating(knobs, counts, assumed or Assumptions())
     estimate, users, using = estimating.run(troupe), users_of(troupe), Using(estimating).calls(troupe)
@@ -146,10 +146,13 @@ def _at_policies(teams: list[Troupe], knobs: Context, counts: dict[tuple[str, ..
 
 
 def _at_ignored(troupe: Troupe) -> Iterator[Finding]:
-    """Yield what the file of a team within a team says of a whole run, which only the outermost file can."""
-    if not troupe.members.below:
-        return
+    """Yield what a file says of runs in vain: of a team within a team, and of new plans where all tasks are known."""
     file = troupe.members.file
+    if not troupe.members.below:
+        if troupe.has_fixed_plan and not troupe.members.keys and file.options.get("max_replans"):
+            what = f"max_replans of {troupe.name} does not count: its tasks are written in the file"
+            yield finding("ignored", "note", file, ("options", "max_replans"), what, "leave it out")
+        return
     for key in ("budget",) if file.budget is not None else ():
         what = f"the {key} of {troupe.name} does not count where it works in another team"
         yield finding("ignored", "note", file, (key,), what, "the budget of the outermost file does")

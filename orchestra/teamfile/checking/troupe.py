@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodes import roles
+from nodes.planning import has_fixed_plan
 from nodes.policy import Policy
 from nodes.spec import Agent, AnyAgent, HumanAgent, name_of
 from orchestra.teamfile.building import Building, Members, members_in, members_of
@@ -97,7 +98,7 @@ class Troupe:
     @property
     def has_fixed_plan(self) -> bool:
         """Whether its tasks are written in the file."""
-        return bool(self.members.tasks)
+        return any(has_fixed_plan(player.agent) for player in self.parts.get("planner", ()))
 
     def players(self) -> Iterator[tuple[str, Player]]:
         """Yield everybody with the part they play."""
@@ -127,10 +128,15 @@ class Troupe:
         return list(found.values())
 
 
-def troupe_of(team: TeamFile) -> Troupe:
-    """Return those who work together in a team. Its graph is built; no tool of it is imported or opened."""
+def troupe_of(team: TeamFile, *, model: str = "") -> Troupe:
+    """Return those who work together in a team. Its graph is built; no tool of it is imported or opened.
+
+    Args:
+        team: As it was read.
+        model: That its runs are given in place of those of its files.
+    """
     members = members_of(team)
-    return _troupe(Building(with_tools=False).build(members), members)
+    return _troupe(Building(with_tools=False, model=model).build(members), members)
 
 
 def _troupe(builder: PatternBuilder, members: Members) -> Troupe:
